@@ -1,0 +1,123 @@
+"""Real Postgres, Redis and ClickHouse for every test that needs one; each worker has its own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+from api.migrate import migrate_clickhouse, migrate_postgres
+from api.settings import Settings
+from api.stack.clickhouse import ClickHouseServer
+from api.stack.dbt import dbt
+from api.stack.ports import free_port
+from api.stack.postgres import DATABASE, PostgresServer
+from api.stack.redis import RedisServer
+
+ROOT = Path(__file__).parent.parent
+
+PASSWORD = "only-for-tests-' \"/@"  # every character that quoting gets wrong
+SECRET = "tests-sign-with-this-and-nobody-else-does"
+
+
+@pytest.fixture(scope="session")
+def server_root() -> Iterator[Path]:
+    """A short path (sockets, long names) that every uid may enter; gone after the session."""
+    path = Path(tempfile.mkdtemp(prefix="nova-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_root: Path) -> Iterator[PostgresServer]:
+    """A server whose `nova` database is migrated and serves as the template of every test's."""
+    server = PostgresServer(server_root / "postgres", free_port(), PASSWORD)
+    server.start()
+    migrate_postgres(server.url, ROOT)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A database of the test's own, cloned from the migrated one."""
+    name = f"test_{uuid4().hex[:12]}"
+    clone = sql.SQL("create database {} template {}").format(
+        sql.Identifier(name), sql.Identifier(DATABASE)
+    )
+    drop = sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
+    with psycopg.connect(postgres_server.address("postgres"), autocommit=True) as admin:
+        admin.execute(clone)
+        yield postgres_server.address(name)
+        admin.execute(drop)
+
+
+@pytest.fixture(scope="session")
+def redis_server(server_root: Path) -> Iterator[RedisServer]:
+    """A Redis server for the session."""
+    server = RedisServer(server_root / "redis", free_port(), PASSWORD.replace('"', ""))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """Redis, empty."""
+    redis_server.start()
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(server_root: Path) -> Iterator[ClickHouseServer]:
+    """An engine process for the session."""
+    server = ClickHouseServer(server_root / "clickhouse", free_port(), PASSWORD)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def clickhouse_url(clickhouse_server: ClickHouseServer) -> str:
+    """ClickHouse with the `raw` database; shared, so tests use ids of their own."""
+    migrate_clickhouse(clickhouse_server.url, ROOT)
+    return clickhouse_server.url
+
+
+@pytest.fixture(scope="session")
+def ranked_clickhouse_url(clickhouse_url: str, server_root: Path) -> str:
+    """ClickHouse with `raw` and the built `nova` models."""
+    built = dbt(
+        ["build", "--quiet", "--exclude-resource-type", "unit_test"],
+        clickhouse_url,
+        target_path=server_root / "dbt",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert built.returncode == 0, built.stdout.decode()
+    return clickhouse_url
+
+
+@pytest.fixture
+def settings(postgres_url: str, redis_url: str, ranked_clickhouse_url: str) -> Settings:
+    """Settings of a whole service on the test's servers."""
+    return Settings.from_environ(
+        {},
+        postgres_url=postgres_url,
+        redis_url=redis_url,
+        clickhouse_url=ranked_clickhouse_url,
+        jwt_secret=SECRET,
+        cursor_secret=SECRET[::-1],
+        workers=1,
+    )
