@@ -1,0 +1,51 @@
+"""How the command line speaks: words on stderr, results on stdout, colour only on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from api.stack.system import ROOT, System
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+DataDir = Annotated[
+    Path,
+    typer.Option("--data-dir", help="Where embedded servers keep their files.", envvar=None),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For a script: one JSON document.")]
+DEFAULT_DATA_DIR = ROOT / ".nova"
+
+
+def say(message: str) -> None:
+    """Tell the person what happens."""
+    err.print(message, markup=False)
+
+
+def fail(message: str) -> None:
+    """Tell the person what went wrong."""
+    err.print(f"nova: {message}", style="red", markup=False)
+
+
+@contextlib.contextmanager
+def step(doing: str) -> Iterator[None]:
+    """Show a long step while it runs, and how long it took."""
+    began = time.monotonic()
+    if err.is_terminal:
+        with err.status(f"{doing} …"):
+            yield
+    else:
+        yield
+    err.print(f"[green]✓[/green] {doing} [dim]({time.monotonic() - began:.1f} s)[/dim]")
+
+
+def system_of(data_dir: Path) -> System:
+    """Return the system in a data directory."""
+    return System(data_dir)

@@ -1,0 +1,235 @@
+"""`up`, `down`, `status`, `reset`, `serve`, `migrate`: the life of the system."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import psutil
+import typer
+from rich.table import Table
+
+from api.auth import issue_token
+from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, fail, out, say, step, system_of
+from api.importing.sample import generate_sample, is_empty
+from api.migrate import clickhouse_variables, migrate_clickhouse, migrate_postgres
+from api.serve import serve as serve_api
+from api.settings import Settings
+from api.stack.process import StartError
+from api.stack.ranking import build_ranking, refresh_ranking
+from api.stack.status import status_of
+from api.stack.system import ROOT, AlreadyRunningError, Identity, System
+from api.workers.landing import land_until_settled
+
+SAMPLE_VIEWER = 42
+
+
+class Sample(StrEnum):
+    """What `up` puts into an empty database."""
+
+    small = "small"
+    none = "none"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+    app.command()(reset)
+    app.command()(serve)
+    app.command()(migrate)
+
+
+def up(
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when it serves.")] = False,
+    sample: Annotated[Sample, typer.Option(help="World for an empty database.")] = Sample.small,
+    port: Annotated[int | None, typer.Option(help="Port of the API.", min=1, max=65535)] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Start everything: databases, ranking models, sample, workers, API."""
+    system = system_of(data_dir)
+    if system.holder() is not None:
+        say(f"already running in {system.data_dir}; `./nova status` shows it")
+        if system.ready_path.exists():
+            greet(system)
+        return
+    if detach:
+        start_detached(system, sample, port)
+        return
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with system.hold():
+            bring_up(system, sample, port)
+    except AlreadyRunningError as exc:
+        say(str(exc))
+
+
+def interrupt(*_: object) -> None:
+    """Treat SIGTERM as Ctrl-C: both stop everything in order."""
+    raise KeyboardInterrupt
+
+
+def bring_up(system: System, sample: Sample, port: int | None) -> None:
+    """Start, serve until interrupted, stop."""
+    try:
+        if system.stop():
+            say("stopped what an earlier `up` left behind")
+        identity = system.identity() or Identity.new()
+        system.choose_ports(identity, port)
+        with step("databases"):
+            system.start_servers(identity)
+        settings = Settings.from_environ(system.environment(identity))
+        with step("migrations"):
+            migrate_all(settings)
+        with step("ranking models"):
+            build_ranking(settings.clickhouse_url, system.data_dir)
+        if sample is Sample.small and is_empty(settings):
+            with step("sample world"):
+                generate_sample(settings)
+                land_until_settled(settings)
+                refresh_ranking(settings.clickhouse_url)
+        with step("API and workers"):
+            for program in system.programs(identity):
+                program.start()
+        system.ready_path.write_text(str(os.getpid()))
+        greet(system)
+        system.watch(say)
+    except KeyboardInterrupt:
+        say("")
+    finally:
+        # A second Ctrl-C must not leave half of it running.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        system.ready_path.unlink(missing_ok=True)
+        system.stop(say)
+
+
+def start_detached(system: System, sample: Sample, port: int | None) -> None:
+    """Run `up` in the background; return when it serves, exit 1 with its words when it fails."""
+    system.data_dir.mkdir(parents=True, exist_ok=True)
+    log_path = system.data_dir / "up.log"
+    arguments = ["up", "--sample", sample.value, "--data-dir", str(system.data_dir)]
+    if port is not None:
+        arguments += ["--port", str(port)]
+    with log_path.open("wb") as log:
+        child = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "api", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    shown = 0
+    while True:
+        ended = child.poll() is not None
+        ready = system.ready_path.exists()
+        words = log_path.read_bytes()
+        sys.stderr.write(words[shown:].decode(errors="replace"))
+        sys.stderr.flush()
+        shown = len(words)
+        if ended:
+            raise typer.Exit(child.returncode or 1)
+        if ready and b"curl" in words:
+            return
+        time.sleep(0.1)
+
+
+def greet(system: System) -> None:
+    """Print where it is and how to ask it."""
+    settings = system.settings()
+    token = issue_token(settings, user_id=SAMPLE_VIEWER, ttl_seconds=86_400)
+    err.print(f"\nNova Feed serves on [bold]{settings.public_base_url}[/bold]", markup=True)
+    say(f"  API page   {settings.public_base_url}/schema")
+    say("  stop       ./nova down")
+    say(f"\nA feed of viewer {SAMPLE_VIEWER} (the token is good for a day):\n")
+    say(f"curl -s -H 'Authorization: Bearer {token}' {settings.public_base_url}/api/v1/reels\n")
+
+
+def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Stop everything, last started first."""
+    system = system_of(data_dir)
+    holder = system.holder()
+    if holder is not None:
+        try:
+            process = psutil.Process(holder)
+            process.terminate()
+            with step("stopping"):
+                process.wait(150)
+        except psutil.NoSuchProcess:
+            pass
+        except psutil.TimeoutExpired:
+            fail(f"process {holder} does not end; stopping its servers")
+            process.kill()
+    left = system.stop(say)
+    say("stopped" if left or holder is not None else "nothing was running")
+
+
+def status(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
+    """Show each process, its port, its health, and how far ClickHouse is behind Postgres."""
+    report = status_of(system_of(data_dir))
+    if as_json:
+        out.print(msgspec.json.format(msgspec.json.encode(report)).decode(), markup=False)
+    else:
+        table = Table("process", "port", "pid", "health", "what")
+        for line in report.processes:
+            colour = "green" if line.healthy else "red"
+            table.add_row(
+                line.name,
+                str(line.port or ""),
+                str(line.pid or ""),
+                f"[{colour}]{line.health}[/{colour}]",
+                line.what,
+            )
+        out.print(table)
+        for lag in report.landing:
+            out.print(f"{lag.table}: {lag.lag_ms} ms behind", markup=False)
+    if not report.healthy:
+        raise typer.Exit(1)
+
+
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Stop everything and delete the data directory."""
+    system = system_of(data_dir)
+    if not system.data_dir.exists():
+        say("nothing to reset")
+        return
+    if not (system.data_dir / "identity.json").exists() and any(system.data_dir.iterdir()):
+        fail(f"{system.data_dir} was not made by `up`; it stays")
+        raise typer.Exit(1)
+    if not yes:
+        typer.confirm(f"Delete all data in {system.data_dir}?", abort=True)
+    down(data_dir)
+    shutil.rmtree(system.data_dir)
+    say(f"deleted {system.data_dir}")
+
+
+def serve() -> None:
+    """Run the API only, with settings from the environment (what containers call)."""
+    serve_api(Settings.from_environ())
+
+
+def migrate() -> None:
+    """Migrate Postgres and ClickHouse, with settings from the environment."""
+    for name in migrate_all(Settings.from_environ()):
+        say(f"applied {name}")
+
+
+def migrate_all(settings: Settings) -> list[str]:
+    """Bring both databases to the newest migration; returns what was applied."""
+    variables: dict[str, Any] = clickhouse_variables(settings.clickhouse_cluster)
+    return [
+        *migrate_postgres(settings.postgres_url, ROOT),
+        *migrate_clickhouse(settings.clickhouse_url, ROOT, variables=variables),
+    ]

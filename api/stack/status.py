@@ -1,0 +1,119 @@
+"""What `./nova status` tells: every process, its port and health, and the landing lag."""
+
+from __future__ import annotations
+
+import http.client
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import msgspec
+import psycopg
+import redis
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from msgspec import Struct
+
+from api.settings import Settings, without_password
+from api.stack.system import STORES, ApiProcess, Store, System
+
+
+class ProcessStatus(Struct):
+    """One server or program."""
+
+    name: str
+    health: str
+    healthy: bool
+    port: int | None = None
+    pid: int | None = None
+    what: str = ""
+
+
+class LandingLag(Struct):
+    """How far one landing table is behind Postgres (milliseconds)."""
+
+    table: str
+    lag_ms: int
+
+
+class SystemStatus(Struct):
+    """The whole system; healthy when every part is."""
+
+    healthy: bool
+    url: str
+    processes: list[ProcessStatus]
+    landing: list[LandingLag]
+
+
+def answers(store: Store, settings: Settings) -> bool:
+    """Say whether a store takes a request within about a second, ours or somebody else's."""
+    try:
+        match store:
+            case "postgres":
+                with psycopg.connect(settings.postgres_url, connect_timeout=2):
+                    return True
+            case "redis":
+                with redis.Redis.from_url(settings.redis_url, socket_timeout=1) as client:
+                    return bool(client.ping())
+            case "clickhouse":
+                with clickhouse_connect.get_client(
+                    dsn=settings.clickhouse_url, connect_timeout=2, send_receive_timeout=2
+                ) as client:
+                    return bool(client.ping())
+    except (psycopg.Error, redis.RedisError, ClickHouseError, http.client.HTTPException, OSError):
+        return False
+
+
+def landing_lags(settings: Settings) -> list[LandingLag]:
+    """Return what the landing worker last reported; empty when Redis is away."""
+    try:
+        with redis.Redis.from_url(settings.redis_url, socket_timeout=1) as client:
+            reported: dict[bytes, bytes] = client.hgetall("nova:landing")  # type: ignore[assignment]
+    except redis.RedisError:
+        return []
+    lags = []
+    for table, value in sorted(reported.items()):
+        lag_ms = int(msgspec.json.decode(value).get("lag_ms", 0))
+        lags.append(LandingLag(table=table.decode(), lag_ms=lag_ms))
+    return lags
+
+
+def status_of(system: System) -> SystemStatus:
+    """Look at every part of a system; a part that hangs costs two seconds at most."""
+    identity = system.identity()
+    if identity is None:
+        return SystemStatus(healthy=False, url="", processes=[], landing=[])
+    settings = Settings.from_environ(system.environment(identity))
+    servers = system.servers(identity)
+    lines = []
+    for store in STORES:
+        address = getattr(settings, f"{store}_url")
+        server = servers.get(store)
+        process = server.process if server else None
+        up = answers(store, settings)
+        lines.append(
+            ProcessStatus(
+                name=store,
+                health="up" if up else ("not answering" if process or not server else "down"),
+                healthy=up,
+                port=urlsplit(address).port,
+                pid=process.pid if process else None,
+                what="embedded" if server else without_password(address),
+            )
+        )
+    for program in system.programs(identity):
+        process = program.process
+        up = process is not None and program.answers()
+        lines.append(
+            ProcessStatus(
+                name=program.name,
+                health="up" if up else ("not answering" if process else "down"),
+                healthy=up,
+                port=program.port if isinstance(program, ApiProcess) else None,
+                pid=process.pid if process else None,
+            )
+        )
+    return SystemStatus(
+        healthy=all(line.healthy for line in lines),
+        url=settings.public_base_url,
+        processes=lines,
+        landing=landing_lags(settings),
+    )
