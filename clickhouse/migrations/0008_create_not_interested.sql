@@ -1,0 +1,35 @@
+-- Videos a viewer asked never to see again.
+create table if not exists raw.not_interested ${on_cluster} (
+    user_id UInt64 comment 'Viewer who asked; key',
+    video_id UInt64 comment 'Video they do not want; key',
+    created_at DateTime64(3, 'UTC') comment 'When they asked (UTC)',
+    deleted Bool comment 'True when deleted; the row stays so that older versions lose',
+    _txid UInt64 comment 'Postgres transaction that wrote this version; the change-capture cursor',
+    _version UInt64 comment 'Grows with every write of one row; FINAL keeps the largest',
+    landed_at DateTime64(3, 'UTC') default now64(3) comment 'When it was stored here (UTC)'
+)
+engine = ${replicated}ReplacingMergeTree(_version)
+order by (user_id, video_id)
+ttl toDateTime(landed_at) + interval 365 day delete where deleted
+settings
+    index_granularity = 256,
+    min_age_to_force_merge_seconds = 604800
+comment 'One row per viewer, video and version. Read not_interested_current.';
+
+create view if not exists raw.not_interested_current ${on_cluster} (
+    user_id UInt64 comment 'Viewer who asked; key',
+    video_id UInt64 comment 'Video they do not want; key',
+    created_at DateTime64(3, 'UTC') comment 'When they asked (UTC)',
+    _version UInt64 comment 'Grows with every write of one row; FINAL keeps the largest',
+    landed_at DateTime64(3, 'UTC') comment 'When it was stored here (UTC)'
+)
+as
+select
+    user_id,
+    video_id,
+    created_at,
+    _version,
+    landed_at
+from raw.not_interested final
+where not deleted
+comment 'One row per viewer and video they asked not to see.';
