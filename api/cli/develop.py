@@ -43,9 +43,7 @@ def token(
 ) -> None:
     """Print a token for local use."""
     settings = system_of(data_dir).settings()
-    out.print(
-        issue_token(settings, user_id=user, ttl_seconds=ttl, is_admin=admin), markup=False
-    )
+    out.print(issue_token(settings, user_id=user, ttl_seconds=ttl, is_admin=admin), markup=False)
 
 
 def sql(

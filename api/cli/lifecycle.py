@@ -9,8 +9,7 @@ import subprocess
 import sys
 import time
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import psutil
@@ -20,13 +19,12 @@ from rich.table import Table
 from api.auth import issue_token
 from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, fail, out, say, step, system_of
 from api.importing.sample import generate_sample, is_empty
-from api.migrate import clickhouse_variables, migrate_clickhouse, migrate_postgres
 from api.serve import serve as serve_api
 from api.settings import Settings
-from api.stack.process import StartError
+from api.stack.migrations import migrate_all
 from api.stack.ranking import build_ranking, refresh_ranking
 from api.stack.status import status_of
-from api.stack.system import ROOT, AlreadyRunningError, Identity, System
+from api.stack.system import AlreadyRunningError, Identity, System
 from api.workers.landing import land_until_settled
 
 SAMPLE_VIEWER = 42
@@ -224,12 +222,3 @@ def migrate() -> None:
     """Migrate Postgres and ClickHouse, with settings from the environment."""
     for name in migrate_all(Settings.from_environ()):
         say(f"applied {name}")
-
-
-def migrate_all(settings: Settings) -> list[str]:
-    """Bring both databases to the newest migration; returns what was applied."""
-    variables: dict[str, Any] = clickhouse_variables(settings.clickhouse_cluster)
-    return [
-        *migrate_postgres(settings.postgres_url, ROOT),
-        *migrate_clickhouse(settings.clickhouse_url, ROOT, variables=variables),
-    ]
