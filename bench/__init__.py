@@ -1,0 +1,1 @@
+"""Measurements anyone can repeat; figures end up in `docs/performance.md`."""
