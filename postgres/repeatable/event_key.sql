@@ -1,0 +1,33 @@
+-- event_key(...): the same event always has the same key, on any machine and in any language:
+-- the first 8 bytes, big endian, of sha256('user:type:item:action:seconds'). Postgres' own hash
+-- functions are faster but not promised to stay the same, and other writers must agree on it.
+create or replace function app.event_key(
+    p_user_id bigint,
+    p_item_type text,
+    p_item_id bigint,
+    p_action text,
+    p_event_time timestamptz
+)
+returns bigint
+language sql
+immutable
+parallel safe
+return (
+    'x' || encode(
+        substr(
+            sha256(
+                convert_to(
+                    p_user_id::text || ':' || p_item_type || ':' || p_item_id::text || ':'
+                    || p_action || ':' || floor(extract(epoch from p_event_time))::bigint::text,
+                    'UTF8'
+                )
+            ),
+            1,
+            8
+        ),
+        'hex'
+    )
+)::bit(64)::bigint;
+
+comment on function app.event_key(bigint, text, bigint, text, timestamptz) is
+'64-bit key by which an event that is sent twice is stored once.';
