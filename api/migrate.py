@@ -2,9 +2,10 @@
 Migrations of both databases: numbered files once and in order, repeatable files on every run.
 
 `postgres/migrations/NNNN_verb_noun.sql` and `clickhouse/migrations/…` hold what cannot be rebuilt.
-Each file's sha256 is recorded; a file edited after it ran, a gap and a number used twice are refused
-before anything is applied. `postgres/repeatable/*.sql` (functions, views, triggers) are replaced on
-every run. Two runners at once are harmless, and so is a crash: the next run goes on where it ended.
+Each file's sha256 is recorded; a file edited after it ran, a gap and a number used twice are
+refused before anything is applied. `postgres/repeatable/*.sql` (functions, views, triggers) are
+replaced on every run. Two runners at once are harmless, and so is a crash: the next run goes on
+where it ended.
 """
 
 from __future__ import annotations
@@ -147,8 +148,8 @@ def replace_all(connection: psycopg.Connection, files: Sequence[Path]) -> list[s
             else:
                 done.append(file.name)
         if len(stuck) == len(waiting):
-            file, exc = stuck[0]
-            raise failure(file.name, file.read_text(encoding="utf-8"), exc) from exc
+            file, reason = stuck[0]
+            raise failure(file.name, file.read_text(encoding="utf-8"), reason) from reason
         waiting = [file for file, _ in stuck]
     return done
 
@@ -213,10 +214,12 @@ def read_migrations(folder: Path) -> list[Migration]:
         number = int(match["number"])
         if migrations and number == migrations[-1].number:
             raise MigrationError(
-                f"{file.name} has the number of {migrations[-1].name}: renumber the newer of the two"
+                f"{file.name} has the number of {migrations[-1].name}: renumber the newer one"
             )
         if number != len(migrations) + 1:
-            raise MigrationError(f"{file.name} comes after a gap: {len(migrations) + 1:04} is missing")
+            raise MigrationError(
+                f"{file.name} comes after a gap: {len(migrations) + 1:04} is missing"
+            )
         migrations.append(Migration(number, file.name, file.read_text(encoding="utf-8")))
     return migrations
 

@@ -3,7 +3,8 @@
 -- Cached per session, numbers would no longer follow the lock order: keep `cache 1`.
 create schema if not exists app;
 
-comment on schema app is 'Nova Feed: the system of record. Written through functions, read by change capture.';
+comment on schema app is
+'Nova Feed: the system of record. Written through functions, read by change capture.';
 
 create sequence app.change_version as bigint cache 1;
 

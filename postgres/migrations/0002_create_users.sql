@@ -20,6 +20,8 @@ comment on table app.users is 'One row per person who views, follows or publishe
 comment on column app.users.id is 'User; unique for ever, also after deletion.';
 comment on column app.users.username is 'Name shown to others; null when never given.';
 comment on column app.users.created_at is 'When the user first appeared (UTC).';
-comment on column app.users.deleted is 'True once the account is gone; the row stays for readers of changes.';
-comment on column app.users._txid is 'Transaction that last wrote the row; change capture reads by it.';
-comment on column app.users._version is 'Grows with every change of the row; the largest one is current.';
+comment on column app.users.deleted is
+'True once the account is gone; the row stays for readers of changes.';
+comment on column app.users._txid is 'Transaction that last wrote the row; capture reads by it.';
+comment on column app.users._version is
+'Grows with every change of the row; the largest is current.';

@@ -21,6 +21,8 @@ comment on table app.follows is 'One row per follower and the user they follow, 
 comment on column app.follows.follower_id is 'User who follows.';
 comment on column app.follows.followee_id is 'User who is followed.';
 comment on column app.follows.created_at is 'When the follow now in force began (UTC).';
-comment on column app.follows.deleted is 'True after an unfollow, false again after the next follow.';
-comment on column app.follows._txid is 'Transaction that last wrote the row; change capture reads by it.';
-comment on column app.follows._version is 'Grows with every change of the row; the largest one is current.';
+comment on column app.follows.deleted is
+'True after an unfollow, false again after the next follow.';
+comment on column app.follows._txid is 'Transaction that last wrote the row; capture reads by it.';
+comment on column app.follows._version is
+'Grows with every change of the row; the largest is current.';

@@ -20,5 +20,6 @@ comment on column app.blocks.blocker_id is 'User who pressed block.';
 comment on column app.blocks.blocked_id is 'User who is no longer shown.';
 comment on column app.blocks.created_at is 'When the block now in force began (UTC).';
 comment on column app.blocks.deleted is 'True after the block was lifted.';
-comment on column app.blocks._txid is 'Transaction that last wrote the row; change capture reads by it.';
-comment on column app.blocks._version is 'Grows with every change of the row; the largest one is current.';
+comment on column app.blocks._txid is 'Transaction that last wrote the row; capture reads by it.';
+comment on column app.blocks._version is
+'Grows with every change of the row; the largest is current.';

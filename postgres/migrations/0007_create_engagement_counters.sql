@@ -28,17 +28,21 @@ with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 
 create index video_engagement_txid_idx on app.video_engagement (_txid);
 
-comment on table app.video_engagement is 'One row per video that anyone ever acted on; no row means zeros.';
+comment on table app.video_engagement is
+'One row per video that anyone ever acted on; no row means zeros.';
 comment on column app.video_engagement.video_id is 'Video being counted.';
 comment on column app.video_engagement.views is 'Playbacks (count, all time).';
-comment on column app.video_engagement.completions is 'Sum over views of the share watched, each clipped to 0..1; unknown adds 0.';
+comment on column app.video_engagement.completions is
+'Sum over views of the share watched, each clipped to 0..1; unknown adds 0.';
 comment on column app.video_engagement.watch_ms is 'Time watched (milliseconds, all time).';
 comment on column app.video_engagement.likes is 'Viewers who like it now (count).';
 comment on column app.video_engagement.shares is 'Shares (count, all time).';
 comment on column app.video_engagement.comments is 'Comments less deleted comments (count).';
 comment on column app.video_engagement.deleted is 'Always false: totals stay with their video.';
-comment on column app.video_engagement._txid is 'Transaction that last wrote the row; change capture reads by it.';
-comment on column app.video_engagement._version is 'Grows with every change of the row; the largest one is current.';
+comment on column app.video_engagement._txid is
+'Transaction that last wrote the row; capture reads by it.';
+comment on column app.video_engagement._version is
+'Grows with every change of the row; the largest is current.';
 
 create table app.post_engagement (
     post_id bigint not null,
@@ -65,14 +69,18 @@ with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 
 create index post_engagement_txid_idx on app.post_engagement (_txid);
 
-comment on table app.post_engagement is 'One row per post that anyone ever acted on; no row means zeros.';
+comment on table app.post_engagement is
+'One row per post that anyone ever acted on; no row means zeros.';
 comment on column app.post_engagement.post_id is 'Post being counted.';
 comment on column app.post_engagement.exposures is 'Impressions (count, all time).';
 comment on column app.post_engagement.views is 'Opened posts (count, all time).';
 comment on column app.post_engagement.likes is 'Viewers who like it now (count).';
 comment on column app.post_engagement.shares is 'Shares (count, all time).';
 comment on column app.post_engagement.comments is 'Comments less deleted comments (count).';
-comment on column app.post_engagement.dwell_ms is 'Time on screen over all events (milliseconds, all time).';
+comment on column app.post_engagement.dwell_ms is
+'Time on screen over all events (milliseconds, all time).';
 comment on column app.post_engagement.deleted is 'Always false: totals stay with their post.';
-comment on column app.post_engagement._txid is 'Transaction that last wrote the row; change capture reads by it.';
-comment on column app.post_engagement._version is 'Grows with every change of the row; the largest one is current.';
+comment on column app.post_engagement._txid is
+'Transaction that last wrote the row; capture reads by it.';
+comment on column app.post_engagement._version is
+'Grows with every change of the row; the largest is current.';

@@ -73,5 +73,7 @@ comment on column app.not_interested.user_id is 'Viewer who said so.';
 comment on column app.not_interested.video_id is 'Video that is hidden from them.';
 comment on column app.not_interested.created_at is 'When they said so (UTC).';
 comment on column app.not_interested.deleted is 'True once taken back.';
-comment on column app.not_interested._txid is 'Transaction that last wrote the row; change capture reads by it.';
-comment on column app.not_interested._version is 'Grows with every change of the row; the largest one is current.';
+comment on column app.not_interested._txid is
+'Transaction that last wrote the row; capture reads by it.';
+comment on column app.not_interested._version is
+'Grows with every change of the row; the largest is current.';

@@ -44,22 +44,27 @@ partition by range (event_time);
 
 create index events_txid_idx on app.events (_txid);
 
-comment on table app.events is 'One row per viewer, item, action and second. Never updated; expires by partition.';
+comment on table app.events is
+'One row per viewer, item, action and second. Never updated; expires by partition.';
 comment on column app.events.idempotent_key is
 'app.event_key of viewer, item, action and second: the same event sent again has the same key.';
-comment on column app.events.event_time is 'When it happened, by the client''s clock (UTC, whole seconds).';
+comment on column app.events.event_time is
+'When it happened, by the client''s clock (UTC, whole seconds).';
 comment on column app.events.user_id is 'Viewer who acted.';
 comment on column app.events.item_id is 'Video or post acted on.';
 comment on column app.events.item_type is 'video or post.';
-comment on column app.events.author_id is 'Creator or author of the item, looked up when the event was stored.';
+comment on column app.events.author_id is
+'Creator or author of the item, looked up when the event was stored.';
 comment on column app.events.action is
 'impression, view (a playback), dwell, like, unlike, comment, uncomment, share, not_interested, '
 'follow_from_item or profile_visit.';
 comment on column app.events.dwell_ms is 'Time the item was on screen (milliseconds).';
 comment on column app.events.watch_ms is 'Time played (milliseconds); 0 unless the action is view.';
-comment on column app.events.completion is 'Share of the video watched (rate, 0 to 1); null when unknown.';
+comment on column app.events.completion is
+'Share of the video watched (rate, 0 to 1); null when unknown.';
 comment on column app.events.device is 'Device as the client names it; empty when unknown.';
 comment on column app.events.app_ver is 'Version of the client (semver); empty when unknown.';
-comment on column app.events.feed_request_id is 'Feed request that showed the item; null when none did.';
+comment on column app.events.feed_request_id is
+'Feed request that showed the item; null when none did.';
 comment on column app.events.received_at is 'When it was stored (UTC).';
 comment on column app.events._txid is 'Transaction that stored it; change capture reads by it.';

@@ -1,4 +1,4 @@
--- Change capture of videos viewers turned away: the trigger numbers every change, the view shows what is settled.
+-- Change capture of exclusions: a trigger numbers every change, a view shows what is settled.
 create or replace trigger stamp_change
 before update on app.not_interested
 for each row execute function app.stamp_change();
@@ -15,4 +15,4 @@ from app.not_interested
 where _txid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
 
 comment on view app.settled_not_interested is
-'Videos viewers turned away whose last change can no longer be overtaken by a running transaction.';
+'Exclusions whose last change can no longer be overtaken by a running transaction.';

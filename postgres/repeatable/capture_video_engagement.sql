@@ -1,4 +1,4 @@
--- Change capture of video counters: the trigger numbers every change, the view shows what is settled.
+-- Change capture of video counters: a trigger numbers every change, a view shows what is settled.
 create or replace trigger stamp_change
 before update on app.video_engagement
 for each row execute function app.stamp_change();

@@ -42,7 +42,12 @@ return case
     when (p_event ->> 'completion')::numeric not between 0 and 1 then 'completion'
     when coalesce(p_event ->> 'device' !~ '\S' or length(p_event ->> 'device') > 200, true)
         then 'device'
-    when coalesce(p_event ->> 'app_ver' !~ '^\d{1,9}\.\d{1,9}\.\d{1,9}([-+][0-9A-Za-z.+-]{1,64})?$', true)
+    when
+        coalesce(
+            p_event ->> 'app_ver'
+            !~ '^\d{1,9}\.\d{1,9}\.\d{1,9}([-+][0-9A-Za-z.+-]{1,64})?$',
+            true
+        )
         then 'app_ver'
     when not pg_input_is_valid(p_event ->> 'feed_request_id', 'uuid') then 'feed_request_id'
 end;

@@ -182,4 +182,4 @@ end;
 $$;
 
 comment on function app.settle_pending_reactions() is
-'Part of app.record_events: applies pending likes, unlikes and exclusions, drops those that change nothing.';
+'Part of app.record_events: applies pending likes and exclusions, drops what changes nothing.';
