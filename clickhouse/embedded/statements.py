@@ -1,0 +1,147 @@
+"""
+Just enough of the grammar to know what to do with a statement.
+
+The engine parses SQL; this module only finds the first keyword, where the data of an insert
+begins, and a trailing `format X`. It works on bytes because the data after an insert may be binary.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# One token at a time. Strings, quoted names and comments are whole tokens, so a keyword inside
+# them is never mistaken for one.
+_TOKEN = re.compile(
+    rb"""
+      (?P<space>[\s\x00]+)
+    | (?P<comment>--[^\n]*(?:\n|\Z)|\#[!\ ][^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))
+    | (?P<quoted>'(?:[^'\\]|\\.|'')*(?:'|\Z)|"(?:[^"\\]|\\.|"")*(?:"|\Z)|`(?:[^`\\]|\\.|``)*(?:`|\Z))
+    | (?P<heredoc>\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))
+    | (?P<word>[A-Za-z_]\w*)
+    | (?P<open>[(\[{])
+    | (?P<close>[)\]}])
+    | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_DATA_START = re.compile(rb"[ \t\f]*;?[ \t\f]*\r?\n?")
+
+
+class Token(NamedTuple):
+    """A token that is neither space nor comment; `word` is upper case, empty if not a word."""
+
+    word: bytes
+    text: bytes
+    depth: int
+    start: int
+    end: int
+
+
+class InsertSplit(NamedTuple):
+    """An insert whose rows follow the statement: `insert into t (a)` + `CSV` + where rows begin."""
+
+    statement: bytes
+    format: str
+    data_start: int
+
+
+class NeedMoreError(Exception):
+    """The statement does not end within the bytes at hand."""
+
+
+def tokens(sql: bytes) -> Iterator[Token]:
+    """Tokens without spaces and comments, each with its bracket depth."""
+    depth = 0
+    for match in _TOKEN.finditer(sql):
+        kind = match.lastgroup
+        if kind == "tag" or kind == "heredoc":
+            kind = "heredoc"
+        if kind in ("space", "comment"):
+            continue
+        if kind == "close":
+            depth = max(0, depth - 1)
+        word = match[0].upper() if kind == "word" else b""
+        yield Token(word, match[0], depth, match.start(), match.end())
+        if kind == "open":
+            depth += 1
+
+
+def first_keyword(sql: bytes) -> str:
+    """The word a statement begins with, upper case; brackets before it are skipped."""
+    for token in tokens(sql):
+        if token.text == b"(":
+            continue
+        return token.word.decode()
+    return ""
+
+
+def split_insert(sql: bytes, *, complete: bool) -> InsertSplit | None:
+    """
+    Where the rows of an insert begin, or None if it brings none (`insert … select`, `from infile`).
+
+    `complete` says that nothing follows these bytes; otherwise a keyword at the very end may be
+    the first half of a longer one, and NeedMoreError asks for more.
+    """
+    previous = b""
+    source_is_select = False
+    tail: list[Token] = []
+    for token in tokens(sql):
+        if not complete and token.end == len(sql):
+            raise NeedMoreError
+        if token.depth:
+            continue
+        if tail:
+            start = _data_start(sql, token.end, complete)
+            return InsertSplit(sql[: tail[0].start], token.text.decode(), start)
+        if token.word == b"FORMAT" and previous not in (b"INTO", b"TABLE", b"."):
+            tail.append(token)
+        elif token.word == b"VALUES" and not source_is_select and previous not in (b"INTO", b"."):
+            return InsertSplit(sql[: token.start], "Values", token.end)
+        elif token.word in (b"SELECT", b"WITH", b"WATCH"):
+            source_is_select = True
+        elif token.word == b"INFILE":
+            return None
+        previous = token.word or token.text
+    if not complete:
+        raise NeedMoreError
+    return None
+
+
+def reads_input(sql: bytes) -> bool:
+    """True for `insert … select … from input('…')`, which takes rows from the request."""
+    before: Token | None = None
+    for token in tokens(sql):
+        if token.text == b"(" and before is not None and before.word == b"INPUT":
+            return True
+        before = token
+    return False
+
+
+def trailing_format(sql: bytes) -> tuple[bytes, str | None]:
+    """The statement without `format X` (and `;`) at its end, and X."""
+    end = len(sql)
+    last: list[Token] = []
+    for token in tokens(sql):
+        if token.depth or token.text == b";":
+            last.append(token)
+            continue
+        last.append(token)
+        del last[:-4]
+    while last and last[-1].text == b";":
+        end = last.pop().start
+    # `format X settings …` is legal too; its settings stay with the caller's statement.
+    if len(last) >= 2 and last[-2].word == b"FORMAT" and last[-1].word and not last[-2].depth:
+        return sql[: last[-2].start], last[-1].text.decode()
+    if end == len(sql) and last:
+        end = last[-1].end
+    return sql[:end], None
+
+
+def _data_start(sql: bytes, at: int, complete: bool) -> int:
+    match = _DATA_START.match(sql, at)
+    end = match.end() if match else at
+    if not complete and end == len(sql):
+        raise NeedMoreError
+    return end
