@@ -1,0 +1,7 @@
+"""What stops an import as a whole; a bad line never does."""
+
+from __future__ import annotations
+
+
+class ImportRefusedError(RuntimeError):
+    """The import cannot begin: files missing, wrong header, another clock, one already running."""
