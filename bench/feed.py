@@ -47,7 +47,7 @@ def reader(settings: Settings) -> Callable[[int], Callable[[], bool]]:
             if not hasattr(local, "client"):
                 local.client = Client(settings.public_base_url)
             status, body = local.client.get(PATH, token)
-            return status == 200 and b'"data"' in body  # noqa: PLR2004
+            return status == 200 and b'"data"' in body
 
         return piece
 

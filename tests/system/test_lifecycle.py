@@ -1,0 +1,202 @@
+"""`up`, `status`, `down`: a whole system in a folder of its own, as a person would run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from api.stack.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+class Nova:
+    """The command line, on one data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("NOVA_")}
+        return subprocess.run(
+            [sys.executable, "-m", "api", *arguments, "--data-dir", str(self.data_dir)],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    def up(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self("up", "--detach", "--sample", "none", "--port", str(self.port), *arguments)
+
+    def status(self) -> dict:
+        return json.loads(self("status", "--json").stdout)
+
+    def processes(self) -> dict[str, dict]:
+        return {line["name"]: line for line in self.status()["processes"]}
+
+    def get(self, path: str, token: str = "") -> tuple[int, dict]:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": f"Bearer {token}"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as exc:
+            return exc.code, json.load(exc)
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+@pytest.fixture(scope="module")
+def nova(server_root: Path) -> Iterator[Nova]:
+    nova = Nova(server_root / "lifecycle")
+    started = nova.up()
+    assert started.returncode == 0, started.stderr
+    yield nova
+    nova("down")
+
+
+def test_up_serves_a_feed_with_the_token_it_prints(nova: Nova):
+    again = nova.up()
+    assert again.returncode == 0
+    assert "already running" in again.stderr
+
+    token = nova("token", "--user", "42").stdout.strip()
+    status, page = nova.get("/api/v1/reels", token)
+    assert (status, page["data"]) == (200, [])  # an empty world has no reels, and no error
+
+    assert nova.get("/api/v1/reels", "forged")[0] == 401
+
+
+def test_status_shows_every_process_and_is_healthy(nova: Nova):
+    status = nova.status()
+    assert status["healthy"] is True
+    assert [line["name"] for line in status["processes"]] == [
+        "postgres",
+        "redis",
+        "clickhouse",
+        "landing",
+        "api",
+    ]
+    for line in status["processes"]:
+        assert psutil.pid_exists(line["pid"]), line
+
+
+def test_servers_listen_on_loopback_only(nova: Nova):
+    for line in nova.status()["processes"]:
+        process = psutil.Process(line["pid"])
+        for member in [process, *process.children(recursive=True)]:
+            for connection in member.net_connections(kind="tcp"):
+                if connection.status == psutil.CONN_LISTEN:
+                    assert connection.laddr.ip == "127.0.0.1", line["name"]
+
+
+def test_no_password_shows_in_the_process_list_or_a_log(nova: Nova):
+    identity = json.loads((nova.data_dir / "identity.json").read_text())
+    secrets = [identity["jwt_secret"], identity["cursor_secret"], *identity["passwords"].values()]
+    commands = [" ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])]
+    logs = [path.read_text(errors="replace") for path in nova.data_dir.glob("*/*.log")]
+    logs.append((nova.data_dir / "up.log").read_text())
+    for secret in secrets:
+        assert not any(secret in text for text in [*commands, *logs])
+    assert (nova.data_dir / "identity.json").stat().st_mode & 0o077 == 0
+
+
+def test_sql_answers_and_reports_errors(nova: Nova):
+    assert nova("sql", "select 41 + 1", "--format", "TSV").stdout == "42\n"
+    wrong = nova("sql", "select nothing_like_this")
+    assert wrong.returncode == 1
+    assert "nothing_like_this" in wrong.stderr
+
+
+@pytest.mark.parametrize("name", ["api", "landing", "redis", "clickhouse", "postgres"])
+def test_a_killed_process_comes_back(nova: Nova, name: str):
+    killed = nova.processes()[name]["pid"]
+    victim = psutil.Process(killed)
+    for member in [*victim.children(recursive=True), victim]:
+        member.kill()
+
+    assert eventually(lambda: nova.processes()[name]["pid"] not in (killed, None))
+    assert eventually(lambda: nova.status()["healthy"])
+
+
+def test_a_crash_of_up_leaves_nothing_in_the_way(nova: Nova):
+    before = nova.processes()
+    holder = int((nova.data_dir / "up.lock").read_text())
+    os.kill(holder, signal.SIGKILL)
+    assert eventually(lambda: not psutil.pid_exists(holder) or _is_zombie(holder))
+
+    again = nova.up()
+    assert again.returncode == 0, again.stderr
+    assert "earlier" in again.stderr
+    assert nova.status()["healthy"]
+    for name, line in nova.processes().items():
+        assert line["pid"] != before[name]["pid"], name
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_a_taken_port_is_named_and_nothing_is_left_running(server_root: Path):
+    other = Nova(server_root / "taken")
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", other.port))
+        squatter.listen()
+        refused = other.up()
+    assert refused.returncode == 1
+    assert f"port {other.port} is taken" in refused.stderr
+    assert not any(line["pid"] for line in other.status()["processes"])
+
+
+def test_before_the_first_up_commands_say_so(server_root: Path):
+    fresh = Nova(server_root / "fresh")
+    refused = fresh("token", "--user", "1")
+    assert refused.returncode == 1
+    assert "./nova up" in refused.stderr
+    assert "nothing was running" in fresh("down").stderr
+
+
+def test_reset_spares_a_folder_it_did_not_make(server_root: Path):
+    precious = server_root / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("years of work")
+    refused = Nova(precious)("reset", "--yes")
+    assert refused.returncode == 1
+    assert (precious / "thesis.txt").exists()
+
+
+def test_down_stops_everything_and_reset_forgets(nova: Nova):
+    pids = [line["pid"] for line in nova.status()["processes"]]
+    assert nova("down").returncode == 0
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert nova.status()["healthy"] is False
+
+    assert nova("reset", "--yes").returncode == 0
+    assert not nova.data_dir.exists()
