@@ -1,0 +1,242 @@
+"""What the landing worker tells ClickHouse: open a window, fill it from Postgres, close it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.binding import quote_identifier
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from msgspec import Struct
+
+from api.workers.capture import CapturedTable, Span
+
+STATEMENTS = Path(__file__).parents[2] / "clickhouse" / "transports" / "pull"
+
+CONNECT_SECONDS = 5
+STATEMENT_SECONDS = 30
+# One window: some 200,000 rows a second; a bulk transaction of millions still fits.
+FILL_SECONDS = 600
+
+# Written into each window, because a repeat must cut the same blocks, whatever this says by then.
+BLOCK_ROWS = 262_144
+
+# Small inserts must not wait for, or be merged by, the flush timer of asynchronous inserts.
+SYNCHRONOUS: Mapping[str, Any] = {"async_insert": 0}
+
+# An immutable stream: the same blocks in the same order each time, each counted once, here and in
+# every rollup. `force_enable` makes the engine refuse rather than quietly not deduplicate.
+STREAM: Mapping[str, Any] = {
+    **SYNCHRONOUS,
+    "deduplicate_insert": "enable",
+    "deduplicate_insert_select": "force_enable",
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "max_threads": 1,
+    "max_insert_threads": 1,
+    "min_insert_block_size_bytes": 0,
+}
+
+# A row that changed between two attempts has left the window and shifts the blocks; a skipped
+# block would take its neighbours with it. Entities land at least once, told apart by _version.
+ENTITY: Mapping[str, Any] = {**SYNCHRONOUS, "deduplicate_insert_select": "disable"}
+
+
+class LandingError(Exception):
+    """Landing cannot go on by itself; the message says what a person has to decide."""
+
+
+class Window(Struct, frozen=True):
+    """Transactions after `from_txid` up to `to_txid`, on their way or landed."""
+
+    source_table: str
+    source: str
+    from_txid: int
+    to_txid: int
+    is_done: bool
+    expected_rows: int
+    block_rows: int
+
+    @property
+    def token(self) -> str:
+        """Name of this window's rows for deduplication."""
+        return f"{self.source_table}:{self.source}:{self.from_txid}:{self.to_txid}"
+
+
+@cache
+def statement(name: str) -> str:
+    """Return one statement of the pull transport."""
+    return (STATEMENTS / f"{name}.sql").read_text()
+
+
+def landable_tables() -> frozenset[str]:
+    """Return the tables that have a landing statement."""
+    return frozenset(path.stem.removeprefix("land_") for path in STATEMENTS.glob("land_*.sql"))
+
+
+def literal(value: str) -> str:
+    """Quote a string where ClickHouse takes no parameter."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+class LandingStore:
+    """The ClickHouse side of one landing worker."""
+
+    def __init__(self, url: str) -> None:
+        self.client = clickhouse_connect.get_client(
+            dsn=url,
+            autogenerate_session_id=False,
+            connect_timeout=CONNECT_SECONDS,
+            send_receive_timeout=STATEMENT_SECONDS,
+            query_retries=0,
+        )
+        self.filler = clickhouse_connect.get_client(
+            dsn=url,
+            autogenerate_session_id=False,
+            connect_timeout=CONNECT_SECONDS,
+            send_receive_timeout=FILL_SECONDS,
+            query_retries=0,
+        )
+        self.collection = ""
+
+    def close(self) -> None:
+        """Hang up."""
+        self.client.close()
+        self.filler.close()
+
+    def use_postgres(self, url: str) -> None:
+        """
+        Tell ClickHouse how to reach Postgres, once, in a named collection.
+
+        ClickHouse hides the values of a collection in its logs, and our statements carry only its
+        name, so the password is in no query text.
+        """
+        address = urlsplit(url)
+        values = {
+            "host": address.hostname or "127.0.0.1",
+            "port": str(address.port or 5432),
+            "database": unquote(address.path.removeprefix("/")),
+            "user": unquote(address.username or "postgres"),
+            "password": unquote(address.password or ""),
+        }
+        place = "|".join(values[key] for key in ("host", "port", "database", "user"))
+        name = f"nova_postgres_{sha256(place.encode()).hexdigest()[:12]}"
+        pairs = ", ".join(f"{key} = {literal(value)}" for key, value in values.items())
+        try:
+            self.client.command(f"create named collection if not exists {name} as {pairs}")
+            self.client.command(f"alter named collection {name} set {pairs}")
+        except ClickHouseError as exc:
+            # The server's message may quote the statement, and with it the password.
+            raise LandingError(
+                f"ClickHouse refused the named collection {name} ({type(exc).__name__}): "
+                "the landing user needs the grants in clickhouse/access/landing.sql"
+            ) from None
+        self.collection = name
+
+    def latest_windows(self) -> list[Window]:
+        """Return the last window of every table and source."""
+        return self.windows("latest_windows")
+
+    def open_window(self, table: str, source: str, span: Span) -> Window:
+        """Open a window, or return the one that was opened at the same place before."""
+        mine = Window(
+            source_table=table,
+            source=source,
+            from_txid=span.from_txid,
+            to_txid=span.to_txid,
+            is_done=False,
+            expected_rows=span.expected_rows,
+            block_rows=BLOCK_ROWS,
+        )
+        self.record(mine, f"open:{table}:{source}:{span.from_txid}")
+        found = self.windows(
+            "read_window", source_table=table, source=source, from_txid=span.from_txid
+        )
+        if not found:
+            raise LandingError(
+                f"the window of {table} after transaction {span.from_txid} was deleted from "
+                "raw.landing_windows; truncate that table and raw.* to land everything again"
+            )
+        return found[0]
+
+    def fill(self, table: CapturedTable, window: Window) -> None:
+        """Land the rows of a window, database to database."""
+        settings: dict[str, Any] = {
+            **(STREAM if table.kind == "stream" else ENTITY),
+            "max_block_size": window.block_rows,
+            "min_insert_block_size_rows": window.block_rows,
+            "max_execution_time": FILL_SECONDS,
+        }
+        if table.kind == "stream":
+            settings["insert_deduplication_token"] = self.fill_token(window)
+        self.filler.command(
+            statement(f"land_{table.name}"),
+            parameters={
+                "collection": self.collection,
+                "from_txid": window.from_txid,
+                "to_txid": window.to_txid,
+            },
+            settings=settings,
+        )
+
+    def fill_token(self, window: Window) -> str:
+        """Return the token of a stream's rows; the same window always has the same."""
+        return window.token
+
+    def close_window(self, window: Window) -> None:
+        """Record that every row of a window is stored."""
+        self.record(window, f"done:{window.token}", is_done=True)
+
+    def record(self, window: Window, token: str, *, is_done: bool = False) -> None:
+        """Write one line about a window; a line with a known token is dropped."""
+        self.client.command(
+            statement("record_window"),
+            parameters={
+                "source_table": window.source_table,
+                "source": window.source,
+                "from_txid": window.from_txid,
+                "to_txid": window.to_txid,
+                "is_done": int(is_done),
+                "expected_rows": window.expected_rows,
+                "block_rows": window.block_rows,
+            },
+            settings={**STREAM, "insert_deduplication_token": token},
+        )
+
+    def forget_windows(self, window: Window, recorded_before: datetime) -> None:
+        """Drop the history of a table before its last window."""
+        self.client.command(
+            statement("forget_windows"),
+            parameters={
+                "source_table": window.source_table,
+                "source": window.source,
+                "cursor_txid": window.to_txid,
+                "recorded_before": recorded_before,
+            },
+        )
+
+    def empty(self, table: str) -> None:
+        """Remove every row of an entity table, to land it anew."""
+        self.client.command(f"truncate table raw.{quote_identifier(table)}")
+
+    def windows(self, name: str, **parameters: Any) -> list[Window]:
+        """Return the windows a statement selects."""
+        rows = self.client.query(statement(name), parameters=parameters).result_rows
+        return [
+            Window(
+                source_table=table,
+                source=source,
+                from_txid=from_txid,
+                to_txid=to_txid,
+                is_done=bool(is_done),
+                expected_rows=expected_rows,
+                block_rows=block_rows,
+            )
+            for table, source, from_txid, to_txid, is_done, expected_rows, block_rows in rows
+        ]

@@ -1,0 +1,30 @@
+-- One window of follows. A repeat lands rows twice; ReplacingMergeTree keeps one of each version.
+insert into raw.follows (
+    follower_id,
+    followee_id,
+    created_at,
+    deleted,
+    _txid,
+    _version
+)
+select
+    follower_id,
+    followee_id,
+    fromUnixTimestamp64Milli(created_at_ms, 'UTC') as created_at,
+    deleted,
+    _txid,
+    _version
+from postgresql(
+    {collection:Identifier},
+    query = format($postgres$
+        select
+            follower_id,
+            followee_id,
+            floor(extract(epoch from created_at) * 1000)::bigint as created_at_ms,
+            deleted,
+            _txid,
+            _version
+        from app.settled_follows
+        where _txid > {0} and _txid <= {1}
+    $postgres$, toString({from_txid:UInt64}), toString({to_txid:UInt64}))
+)

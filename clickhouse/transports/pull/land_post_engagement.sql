@@ -1,0 +1,42 @@
+-- One window of post_engagement. A repeat lands rows twice; ReplacingMergeTree keeps one of each version.
+insert into raw.post_engagement (
+    post_id,
+    exposures,
+    views,
+    likes,
+    shares,
+    comments,
+    dwell_ms,
+    deleted,
+    _txid,
+    _version
+)
+select
+    post_id,
+    exposures,
+    views,
+    likes,
+    shares,
+    comments,
+    dwell_ms,
+    deleted,
+    _txid,
+    _version
+from postgresql(
+    {collection:Identifier},
+    query = format($postgres$
+        select
+            post_id,
+            exposures,
+            views,
+            likes,
+            shares,
+            comments,
+            dwell_ms,
+            deleted,
+            _txid,
+            _version
+        from app.settled_post_engagement
+        where _txid > {0} and _txid <= {1}
+    $postgres$, toString({from_txid:UInt64}), toString({to_txid:UInt64}))
+)

@@ -1,0 +1,57 @@
+-- One window of videos. A repeat lands rows twice; ReplacingMergeTree keeps one of each version.
+insert into raw.videos (
+    video_id,
+    creator_id,
+    sound_id,
+    category,
+    title,
+    description,
+    hashtags,
+    duration_ms,
+    status,
+    created_at,
+    published_at,
+    thumbnail_url,
+    deleted,
+    _txid,
+    _version
+)
+select
+    video_id,
+    creator_id,
+    sound_id,
+    category,
+    title,
+    description,
+    JSONExtract(assumeNotNull(hashtags_json), 'Array(String)') as hashtags,
+    duration_ms,
+    status,
+    fromUnixTimestamp64Milli(created_at_ms, 'UTC') as created_at,
+    fromUnixTimestamp64Milli(published_at_ms, 'UTC') as published_at,
+    thumbnail_url,
+    deleted,
+    _txid,
+    _version
+from postgresql(
+    {collection:Identifier},
+    query = format($postgres$
+        select
+            id as video_id,
+            creator_id,
+            coalesce(sound_id, 0) as sound_id,
+            coalesce(category, '') as category,
+            title,
+            description,
+            array_to_json(hashtags)::text as hashtags_json,
+            duration_ms,
+            status,
+            floor(extract(epoch from created_at) * 1000)::bigint as created_at_ms,
+            coalesce(floor(extract(epoch from published_at) * 1000)::bigint, 0) as published_at_ms,
+            thumbnail_url,
+            deleted,
+            _txid,
+            _version
+        from app.settled_videos
+        where _txid > {0} and _txid <= {1}
+    $postgres$, toString({from_txid:UInt64}), toString({to_txid:UInt64}))
+)
