@@ -1,0 +1,15 @@
+{#- Reactions as one number; what each is worth are vars (`<what>_points_per_<reaction>`). -#}
+{%- macro engagement_points(likes, shares, comments) -%}
+(
+        {{ var('engagement_points_per_like') }} * {{ likes }}
+        + {{ var('engagement_points_per_share') }} * {{ shares }}
+        + {{ var('engagement_points_per_comment') }} * {{ comments }}
+    )
+{%- endmacro -%}
+
+{%- macro affinity_points(likes, comments) -%}
+(
+        {{ var('affinity_points_per_like') }} * {{ likes }}
+        + {{ var('affinity_points_per_comment') }} * {{ comments }}
+    )
+{%- endmacro -%}

@@ -1,0 +1,15 @@
+-- Every public video in the order of publication: read backwards until enough are found.
+{{ config(
+    materialized='refreshed_table',
+    refresh_seconds=var('video_refresh_seconds'),
+    order_by=['published_at', 'video_id'],
+    settings={'index_granularity': 128},
+) }}
+
+select
+    published_at,
+    video_id,
+    creator_id,
+    completion,
+    engagement
+from {{ ref('reel_cards') }}

@@ -1,0 +1,87 @@
+-- One row per public video: what its card shows, and the signals that do not depend on a viewer.
+-- Counters are Postgres' own (exact, all time); signals come from the 90-day rollup.
+{{ config(
+    materialized='refreshed_table',
+    refresh_seconds=var('video_refresh_seconds'),
+    order_by='video_id',
+    settings={'index_granularity': 128},
+) }}
+
+with
+
+videos as (
+
+    select * from {{ ref('stg_raw__videos') }}
+
+),
+
+counters as (
+
+    select * from {{ source('raw', 'video_engagement_current') }}
+
+),
+
+completion as (
+
+    select * from {{ ref('sig_video__completion') }}
+
+),
+
+engagement as (
+
+    select * from {{ ref('sig_video__engagement') }}
+
+),
+
+-- A video nobody has seen has no counters and no signals: the joins give it zeros, not nulls,
+-- so `known_completions` and `views` say whether there was a match; none is the prior.
+cards as (
+
+    select
+        videos.video_id as video_id,
+        videos.creator_id as creator_id,
+        videos.title as title,
+        videos.thumbnail_url as thumbnail_url,
+        videos.duration_ms as duration_ms,
+        videos.created_at as created_at,
+        videos.published_at as published_at,
+        counters.views as view_count,
+        counters.likes as like_count,
+        counters.shares as share_count,
+        counters.comments as comment_count,
+        if(counters.views = 0, 0, least(1, counters.completions / counters.views))
+            as completion_rate,
+        if(
+            completion.known_completions = 0,
+            {{ var('completion_prior_rate') }},
+            completion.completion
+        ) as completion,
+        if(
+            engagement.views = 0,
+            {{ var('engagement_prior_rate') }},
+            engagement.engagement
+        ) as engagement
+
+    from videos
+    left join counters on videos.video_id = counters.video_id
+    left join completion on videos.video_id = completion.video_id
+    left join engagement on videos.video_id = engagement.video_id
+
+)
+
+select
+    video_id,
+    creator_id,
+    title,
+    thumbnail_url,
+    duration_ms,
+    created_at,
+    published_at,
+    view_count,
+    like_count,
+    share_count,
+    comment_count,
+    completion_rate,
+    completion,
+    engagement
+from cards
