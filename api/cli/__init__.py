@@ -8,6 +8,7 @@ import typer
 
 from api.cli import data, develop, lifecycle
 from api.cli.console import fail
+from api.importing.errors import ImportRefusedError
 from api.migrate import MigrationError
 from api.settings import SettingsError
 from api.stack.process import StartError
@@ -29,6 +30,6 @@ def main() -> None:
     """Run the command; errors that a user can act on are one message, not a traceback."""
     try:
         app()
-    except (StartError, SettingsError, MigrationError) as exc:
+    except (StartError, SettingsError, MigrationError, ImportRefusedError) as exc:
         fail(str(exc))
         sys.exit(1)
