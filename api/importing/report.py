@@ -6,16 +6,21 @@ from msgspec import Struct
 
 
 class EntityCount(Struct, frozen=True, kw_only=True):
-    """How often a data set speaks of one kind of thing, and what became of it."""
+    """
+    How often a data set speaks of one kind of thing, and what became of it.
+
+    `duplicates` were there already, from the same file or an earlier import.
+    """
 
     entity: str
     read: int
     inserted: int
+    duplicates: int
 
-    @property
-    def duplicates(self) -> int:
-        """Read and already there, from this file or an earlier import."""
-        return self.read - self.inserted
+    @classmethod
+    def of(cls, entity: str, read: int, inserted: int) -> EntityCount:
+        """Return a count: what was read and not inserted is a duplicate."""
+        return cls(entity=entity, read=read, inserted=inserted, duplicates=read - inserted)
 
 
 class MalformedLine(Struct, frozen=True, kw_only=True):
@@ -27,8 +32,11 @@ class MalformedLine(Struct, frozen=True, kw_only=True):
     reason: str
 
     def __str__(self) -> str:
+        """Say it in one line, the place first, as compilers do."""
         where = f"{self.file}:{self.line}"
-        return f"{where}: {self.column}: {self.reason}" if self.column else f"{where}: {self.reason}"
+        return (
+            f"{where}: {self.column}: {self.reason}" if self.column else f"{where}: {self.reason}"
+        )
 
 
 class ImportReport(Struct, frozen=True, kw_only=True):
@@ -54,7 +62,7 @@ class ImportReport(Struct, frozen=True, kw_only=True):
         for count in self.counts:
             if count.entity == entity:
                 return count
-        return EntityCount(entity=entity, read=0, inserted=0)
+        return EntityCount.of(entity, 0, 0)
 
     @property
     def inserted(self) -> int:

@@ -57,7 +57,8 @@ def run_import(
     """
     started = time.monotonic()
     last_instant = (
-        datetime(until.year, until.month, until.day, tzinfo=UTC) + timedelta(days=1, microseconds=-1)
+        datetime(until.year, until.month, until.day, tzinfo=UTC)
+        + timedelta(days=1, microseconds=-1)
         if until
         else None
     )
@@ -166,7 +167,7 @@ def report_of(
         is_resumed=is_resumed,
         shift_seconds=shift_seconds,
         seconds=seconds,
-        counts=tuple(EntityCount(entity=e, read=r, inserted=i) for e, r, i in counts),
+        counts=tuple(EntityCount.of(*count) for count in counts),
         held_out_rows=totals[1],
         malformed_lines=totals[0],
         malformed=tuple(

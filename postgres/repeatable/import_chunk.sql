@@ -1,10 +1,10 @@
--- import_chunk(run, file, from, to): stores the rows of some lines of a staged file and remembers that it
--- did, in one transaction: whenever an import is killed, each chunk is stored or not begun. False
--- when an earlier call has stored it. Call it once per transaction, as app.record_events asks.
+-- import_chunk(run, file, from, to): stores the rows of some lines of a staged file and remembers
+-- that it did, in one transaction: whenever an import is killed, a chunk is stored or not begun.
+-- False when an earlier call has stored it. Once per transaction, as app.record_events asks.
 --
--- The converter of a format is app.import_<data set>_<file>(run, file): it reads import_chunk_rows, whose
--- times are already moved, stores everything but events, puts those into pending_events, and says
--- what it found.
+-- The converter of a format is app.import_<data set>_<file>(run, file): it reads import_chunk_rows,
+-- whose times are already moved, stores everything but events, puts those into pending_events, and
+-- says what it found.
 create or replace function app.import_chunk(
     p_run_id bigint, p_file text, p_from_line bigint, p_to_line bigint
 )

@@ -1,5 +1,5 @@
--- import_events(covered_until): records the events that a converter put into pending_events, as the API
--- does, and says per kind how many there were and how many were new.
+-- import_events(covered_until): records the events that a converter put into pending_events, as
+-- the API does, and says per kind how many there were and how many were new.
 --
 -- Events expire by week, counters never do. What an earlier import of the same data set covered and
 -- the store has since dropped must stay dropped: recorded again, it would be counted again.

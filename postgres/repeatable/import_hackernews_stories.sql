@@ -1,4 +1,4 @@
--- import_hackernews_stories: authors, posts and the counters they came with; a post's text is the title.
+-- import_hackernews_stories: authors, posts and their counters; a post's text is the title.
 -- Counters are stored with a new post only: afterwards they belong to what happens here.
 create or replace function app.import_hackernews_stories(p_run_id bigint, p_file text)
 returns table (entity text, read_rows bigint, inserted_rows bigint)

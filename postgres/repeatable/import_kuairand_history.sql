@@ -1,11 +1,11 @@
--- import_kuairand_history: user_history_before_*: up to 50 videos each that a viewer watched, liked and
--- watched long before the log begins, oldest first, without a time per item. Becomes views and
--- likes at times that are made up as follows (docs/decisions, the history before the log):
+-- import_kuairand_history: user_history_before_*: up to 50 videos each that a viewer watched, liked
+-- and watched long before the log begins, oldest first, without a time per item. Becomes views and
+-- likes at times that are made up as follows (docs/decisions, history before the log):
 --
 -- * Viewing is spread evenly from the opening of the data set to the viewer's last_time_ms:
 --   history_len exposures in that time give the step, and the newest item happened at last_time_ms.
--- * A long watch, and a like, is the view of the same video as far from the end of the list. Long watches
---   older than the last 50 views become views before those; so do likes, without a view.
+-- * A long watch, and a like, is the view of the same video counted from the end of the list. Long
+--   watches older than the last 50 views become views before those; so do likes, without a view.
 -- * Completion is the mean, measured on the log, of long watches and of the others.
 create or replace function app.import_kuairand_history(p_run_id bigint, p_file text)
 returns table (entity text, read_rows bigint, inserted_rows bigint)

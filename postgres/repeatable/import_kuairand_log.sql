@@ -1,6 +1,6 @@
--- import_kuairand_log: log_standard_*: one row per exposure, with what the viewer did about it. Viewers,
--- follows, and one event per thing done; fully repeated rows and rows that share viewer, video and
--- second become one, the first in the file.
+-- import_kuairand_log: log_standard_*: one row per exposure, with what the viewer did about it.
+-- Viewers, follows, and one event per thing done; fully repeated rows and rows that share viewer,
+-- video and second become one, the first in the file.
 --
 -- A comment has no text here: it counts, but there is nothing to store in app.comments.
 create or replace function app.import_kuairand_log(p_run_id bigint, p_file text)

@@ -1,5 +1,5 @@
--- import_kuairand_videos: video_features_basic: creators, sounds and videos. The file has a day of upload
--- and no time; a video counts as published when its day began.
+-- import_kuairand_videos: video_features_basic_*: creators, sounds and videos. The file has a day
+-- of upload and no time; a video counts as published when its day began.
 create or replace function app.import_kuairand_videos(p_run_id bigint, p_file text)
 returns table (entity text, read_rows bigint, inserted_rows bigint)
 language plpgsql

@@ -1,6 +1,6 @@
--- import_open_run(...): begins an import, or goes on with the one that was cut short: same data set,
--- same bytes, same options. Sets the data set's clock on its first import and keeps it ever after,
--- because an event is known by its time: moved twice by different amounts, it would count twice.
+-- import_open_run(...): begins an import, or goes on with the one that was cut short: same data
+-- set, same bytes, same options. Sets the data set's clock on its first import and keeps it ever
+-- after, because an event is known by its time: moved by two amounts, it would count twice.
 --
 -- p_until: last instant to import by the data set's clock, infinity for all of it.
 -- Refuses (NVI01) a change of mind about --shift-to-now.
@@ -37,11 +37,15 @@ begin
 
     select * into v_clock from app.import_clocks where source = p_source;
     if v_clock.is_shifted <> p_shift_to_now then
-        raise exception '% was imported % --shift-to-now on %; a second clock would count every event twice',
-            p_source,
-            case when v_clock.is_shifted then 'with' else 'without' end,
-            v_clock.created_at::date
-            using errcode = 'NVI01', hint = 'Import it the same way again, or start anew with an empty database.';
+        raise exception using
+            errcode = 'NVI01',
+            message = format(
+                '%s was imported %s --shift-to-now on %s; two clocks would count every event twice',
+                p_source,
+                case when v_clock.is_shifted then 'with' else 'without' end,
+                v_clock.created_at::date
+            ),
+            hint = 'Import it the same way again, or start anew with an empty database.';
     end if;
     shift_seconds := v_clock.shift_seconds;
 

@@ -1,6 +1,6 @@
 -- import_parse_file(file): splits the staged lines of a file into import_rows, and names the first
--- thing wrong with each line that cannot be imported in import_problems. Says how many lines the file
--- has. A file with the wrong header is refused as a whole (NVI01): its columns mean something else.
+-- thing wrong with each line that cannot be imported in import_problems. Says how many lines there
+-- are. A file with the wrong header is refused as a whole (NVI01): its columns mean something else.
 create or replace function app.import_parse_file(p_file text)
 returns bigint
 language plpgsql
@@ -32,7 +32,9 @@ begin
                 errcode = 'NVI01',
                 message = p_file || ' does not begin with the expected header: ' || concat_ws(
                     '; ',
-                    case when v_found is null then 'line 1 is missing or a quote does not match' end,
+                    case
+                        when v_found is null then 'line 1 is missing or a quote does not match'
+                    end,
                     'missing ' || nullif(array_to_string(array(
                         select name from unnest(v_expected) as name where name <> all (v_found)
                     ), ', '), ''),

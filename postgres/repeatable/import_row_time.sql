@@ -1,5 +1,5 @@
--- import_row_time(format, fields): when a row of an imported file happened, by the file's own clock;
--- null for what has no time. The newest of them is what --shift-to-now moves to now.
+-- import_row_time(format, fields): when a row of an imported file happened, by the file's own
+-- clock. The newest of them is what --shift-to-now moves to now.
 create or replace function app.import_row_time(p_format text, p_fields text [])
 returns timestamptz
 language sql

@@ -1,5 +1,5 @@
--- import_stage_file(file, format): makes room for the lines of one file. The session then copies raw
--- lines into import_lines (line) and calls import_parse_file. Temporary tables: a killed import
+-- import_stage_file(file, format): makes room for the lines of one file. The session then copies
+-- raw lines into import_lines (line) and calls import_parse_file. Temporary tables: a killed import
 -- leaves nothing behind, and reading 10 MB again costs about a second.
 create or replace function app.import_stage_file(p_file text, p_format text)
 returns void

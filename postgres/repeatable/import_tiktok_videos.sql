@@ -1,4 +1,4 @@
--- import_tiktok_videos: one JSON object per line: creators, sounds, videos, and the counters they came with.
+-- import_tiktok_videos: one JSON object per line: creators, sounds, videos, and their counters.
 -- Counters are stored with a new video only: afterwards they belong to what happens here.
 create or replace function app.import_tiktok_videos(p_run_id bigint, p_file text)
 returns table (entity text, read_rows bigint, inserted_rows bigint)

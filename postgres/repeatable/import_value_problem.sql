@@ -9,7 +9,9 @@ stable
 as $$
 declare
     -- A file may hold anything; its reader's terminal should not.
-    shown constant text := quote_literal(left(regexp_replace(p_value, '[[:cntrl:]]', '?', 'g'), 40));
+    v_shown constant text := quote_literal(
+        left(regexp_replace(p_value, '[[:cntrl:]]', '?', 'g'), 40)
+    );
 begin
     if p_kind = 'unread' then
         return null;
@@ -21,48 +23,51 @@ begin
     case p_kind
         when 'integer' then
             if p_value !~ '^[0-9]+$' then
-                return format('%s is not a whole number of 0 or more', shown);
+                return format('%s is not a whole number of 0 or more', v_shown);
             end if;
             if length(p_value) > p_digits or not pg_input_is_valid(p_value, 'bigint') then
-                return format('%s is too large', shown);
+                return format('%s is too large', v_shown);
             end if;
         when 'decimal' then
             if p_value !~ format('^[0-9]{1,%s}(\.[0-9]*)?$', p_digits) then
-                return format('%s is not a number of 0 or more', shown);
+                return format('%s is not a number of 0 or more', v_shown);
             end if;
         when 'flag' then
             if p_value not in ('0', '1') then
-                return format('%s is neither 0 nor 1', shown);
+                return format('%s is neither 0 nor 1', v_shown);
             end if;
         when 'boolean' then
             if p_value not in ('true', 'false') then
-                return format('%s is neither true nor false', shown);
+                return format('%s is neither true nor false', v_shown);
             end if;
         when 'time_ms', 'time_s' then
             if p_value !~ '^[0-9]{1,13}$' then
-                return format('%s is not an epoch time', shown);
+                return format('%s is not an epoch time', v_shown);
             end if;
             -- One wrong time would otherwise become the "newest row" that shifts all others.
             if not to_timestamp(
                 p_value::double precision / case p_kind when 'time_ms' then 1000 else 1 end
             ) between '2000-01-01' and now() + interval '1 day' then
-                return format('%s is not between the year 2000 and tomorrow', shown);
+                return format('%s is not between the year 2000 and tomorrow', v_shown);
             end if;
         when 'date' then
-            if p_value !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' or not pg_input_is_valid(p_value, 'date') then
-                return format('%s is not a date', shown);
+            if
+                p_value !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
+                or not pg_input_is_valid(p_value, 'date')
+            then
+                return format('%s is not a date', v_shown);
             end if;
             if not p_value::date between '2000-01-01' and current_date + 1 then
-                return format('%s is not between the year 2000 and tomorrow', shown);
+                return format('%s is not between the year 2000 and tomorrow', v_shown);
             end if;
         when 'id_list' then
             if p_value !~ format('^[0-9]{1,%1$s}( [0-9]{1,%1$s})*$', p_digits) then
-                return format('%s is not a list of ids between spaces', shown);
+                return format('%s is not a list of ids between spaces', v_shown);
             end if;
         when 'text_list' then
             if not p_value is json array
                 or jsonb_path_exists(p_value::jsonb, '$[*] ? (@.type() != "string")') then
-                return format('%s is not a list of texts', shown);
+                return format('%s is not a list of texts', v_shown);
             end if;
         when 'text' then
             return null;
