@@ -1,0 +1,141 @@
+"""The ASGI application: what belongs together, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin, YamlRenderPlugin
+from litestar.plugins.prometheus import PrometheusController
+from litestar.static_files import create_static_files_router
+
+from api.auth import jwt_auth
+from api.cursor import CursorCodec
+from api.errors import EXCEPTION_HANDLERS
+from api.health.controller import HealthController, HealthReader
+from api.limits import Limiter, RateLimitMiddleware, charge_viewer
+from api.logging import RequestMiddleware, configure_logging
+from api.reels.controller import ReelsController
+from api.reels.queries import ReelQueries
+from api.reels.reader import ChartReader, ReelRankings
+from api.settings import Settings
+from api.snapshots.releases import ReleaseWatch
+from api.snapshots.store import SnapshotStore
+from api.snapshots.walk import Walks
+from api.stores import Stores
+
+LARGEST_BODY_BYTES = 1_000_000
+PAGE_ASSETS = "/schema/assets"
+
+
+class MetricsController(PrometheusController):
+    """Litestar's, without a token and not in the document."""
+
+    opt = {"exclude_from_auth": True}  # noqa: RUF012  Litestar's way
+    include_in_schema = False
+
+
+def openapi_config() -> OpenAPIConfig:
+    """Return the document and its page; the page's scripts are ours, so it works offline."""
+    return OpenAPIConfig(
+        title="Nova Feed",
+        version=version("nova-feed"),
+        description="Ranked feeds of short videos. Ids are strings; times are RFC 3339 in UTC.",
+        path="/schema",
+        render_plugins=[
+            SwaggerRenderPlugin(
+                path=["/", "/swagger"],
+                js_url=f"{PAGE_ASSETS}/swagger-ui-bundle.js",
+                css_url=f"{PAGE_ASSETS}/swagger-ui.css",
+                standalone_preset_js_url=f"{PAGE_ASSETS}/swagger-ui-standalone-preset.js",
+            ),
+            JsonRenderPlugin(),
+            YamlRenderPlugin(),
+        ],
+    )
+
+
+def page_assets() -> Path:
+    """Return the folder of the Swagger UI the `swagger-ui-py` wheel carries."""
+    found = find_spec("swagger_ui")
+    if found is None or found.origin is None:
+        raise RuntimeError("swagger-ui-py is not installed")
+    return Path(found.origin).parent / "static"
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """Return the application; without settings they are read from the environment."""
+    settings = settings or Settings.from_environ()
+    configure_logging(settings)
+
+    stores = Stores(settings)
+    limiter = Limiter(stores.redis, settings.rate_limit_per_minute)
+    cursors = CursorCodec(settings.cursor_secret, settings.snapshot_ttl_seconds)
+    releases = ReleaseWatch(stores.clickhouse)
+    walks = Walks(
+        SnapshotStore(stores.redis, limiter, settings), limiter, releases, cursors, settings
+    )
+    queries = ReelQueries(stores.clickhouse, settings)
+    provided: dict[str, Any] = {
+        "walks": walks,
+        "cursors": cursors,
+        "rankings": ReelRankings(queries),
+        "charts": ChartReader(queries, stores.redis, settings),
+        "health": HealthReader(stores),
+        "stores": stores,
+    }
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await stores.postgres.open()
+        releases.start()
+        try:
+            yield
+        finally:
+            await releases.stop()
+            await stores.close()
+
+    app = Litestar(
+        route_handlers=[
+            ReelsController,
+            HealthController,
+            MetricsController,
+            create_static_files_router(
+                path=PAGE_ASSETS,
+                directories=[page_assets()],
+                opt={"exclude_from_auth": True},
+                include_in_schema=False,
+            ),
+        ],
+        dependencies={name: provide(value) for name, value in provided.items()},
+        guards=[charge_viewer],
+        exception_handlers=EXCEPTION_HANDLERS,
+        on_app_init=[jwt_auth(settings).on_app_init],
+        openapi_config=openapi_config(),
+        lifespan=[lifespan],
+        # Ours are configured above; Litestar's would log each crash a second time.
+        logging_config=None,
+        request_max_body_size=LARGEST_BODY_BYTES,
+        debug=False,
+    )
+    app.state.limiter = limiter
+    app.state.stores = stores
+    # Around the router, not in it: middleware of routes never sees a 404 or a 405.
+    app.asgi_handler = RequestMiddleware(RateLimitMiddleware(app.asgi_handler, limiter))
+    return app
+
+
+def provide(value: Any) -> Provide:
+    """Return a dependency that is there already."""
+
+    async def provided() -> Any:
+        return value
+
+    return Provide(provided, use_cache=True)

@@ -1,0 +1,181 @@
+"""Page cursors: opaque, signed, short, bound to one viewer and one surface."""
+
+from __future__ import annotations
+
+import hmac
+import struct
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from enum import IntEnum
+from typing import Literal
+
+from msgspec import Struct
+
+from api.errors import BadCursorError, FieldError
+
+VERSION = 1
+LONGEST_VARIANT = 32  # bytes; keeps the longest cursor at 136 characters
+SIGNATURE_BYTES = 16
+
+# version, surface, issued at (s), viewer tag, session, generation, position, as_of (ms),
+# fingerprint, lowest score (ppm), lowest id, length of the variant that follows
+HEAD = struct.Struct(">BBII8sHHQIIQB")
+
+Reason = Literal["forged", "truncated", "expired", "foreign-viewer", "foreign-surface"]
+
+DETAILS: dict[Reason, str] = {
+    "forged": "The cursor is forged: this service did not sign it.",
+    "truncated": "The cursor is truncated: a part of it is missing.",
+    "expired": "The cursor is expired: start again without one.",
+    "foreign-viewer": "The cursor is of another viewer.",
+    "foreign-surface": "The cursor is of another surface or algorithm.",
+}
+
+
+class Surface(IntEnum):
+    """What is paged through. The number is in cursors, the name in Redis keys: never reuse one."""
+
+    REELS = 1
+    REELS_TRENDING = 2
+
+    @property
+    def slug(self) -> str:
+        """Name for keys, logs and metrics."""
+        return self.name.lower().replace("_", "-")
+
+
+class Cursor(Struct, frozen=True):
+    """
+    Where a viewer stands in a walk.
+
+    `session` and `generation` name the snapshot, `position` the next place in it. The rest is the
+    way back for when Redis lost the snapshot: the clock and variant it was ranked with, a
+    `fingerprint` of the ids up to the position (is a recomputed ranking still the same?), and the
+    lowest `(score_ppm, id)` shown so far in the whole walk (what is strictly below cannot have
+    been shown; the last shown is not enough, because saturation moves places).
+    """
+
+    surface: Surface
+    session: bytes
+    generation: int
+    position: int
+    as_of_ms: int
+    variant: str
+    fingerprint: int
+    lowest_score_ppm: int
+    lowest_id: int
+
+    @property
+    def lowest(self) -> tuple[int, int]:
+        """The lowest key shown so far."""
+        return self.lowest_score_ppm, self.lowest_id
+
+
+def bad(reason: Reason, field: str) -> BadCursorError:
+    """Return the error that says what is wrong with a cursor."""
+    return BadCursorError(
+        DETAILS[reason], reason=reason, errors=[FieldError(field, DETAILS[reason])]
+    )
+
+
+class CursorCodec:
+    """Writes and reads cursors with one secret; a lifetime counts from when one was issued."""
+
+    def __init__(self, secret: str, lifetime_seconds: int) -> None:
+        self._key = hmac.digest(secret.encode(), b"nova-feed cursor signature", "sha256")
+        self._viewer_key = hmac.digest(secret.encode(), b"nova-feed cursor viewer", "sha256")
+        self._lifetime_seconds = lifetime_seconds
+
+    def encode(self, cursor: Cursor, viewer_id: int) -> str:
+        """Return the cursor for a viewer; at most 136 characters."""
+        variant = cursor.variant.encode()
+        if len(variant) > LONGEST_VARIANT:
+            raise ValueError(f"a variant's name has at most {LONGEST_VARIANT} bytes")
+        payload = (
+            HEAD.pack(
+                VERSION,
+                cursor.surface,
+                int(time.time()),
+                self._viewer_tag(viewer_id),
+                cursor.session,
+                cursor.generation,
+                cursor.position,
+                cursor.as_of_ms,
+                cursor.fingerprint,
+                cursor.lowest_score_ppm,
+                cursor.lowest_id,
+                len(variant),
+            )
+            + variant
+        )
+        return urlsafe_b64encode(payload + self._sign(payload)).rstrip(b"=").decode()
+
+    def decode(
+        self, text: str, viewer_id: int, surfaces: frozenset[Surface], field: str = "cursor"
+    ) -> Cursor:
+        """
+        Return the cursor, or raise `BadCursorError` saying which of five things is wrong.
+
+        Length is judged before the signature: a cut-off cursor is a client's bug, not an attack.
+        """
+        payload, signature = self._split(text, field)
+        if not hmac.compare_digest(self._sign(payload), signature):
+            raise bad("forged", field)
+        (
+            _,
+            surface,
+            issued_at,
+            viewer_tag,
+            session,
+            generation,
+            position,
+            as_of_ms,
+            fingerprint,
+            lowest_score_ppm,
+            lowest_id,
+            _,
+        ) = HEAD.unpack_from(payload)
+        if viewer_tag != self._viewer_tag(viewer_id):
+            raise bad("foreign-viewer", field)
+        if surface not in surfaces:
+            raise bad("foreign-surface", field)
+        if time.time() - issued_at > self._lifetime_seconds:
+            raise bad("expired", field)
+        return Cursor(
+            surface=Surface(surface),
+            session=session,
+            generation=generation,
+            position=position,
+            as_of_ms=as_of_ms,
+            variant=payload[HEAD.size :].decode(),
+            fingerprint=fingerprint,
+            lowest_score_ppm=lowest_score_ppm,
+            lowest_id=lowest_id,
+        )
+
+    def _split(self, text: str, field: str) -> tuple[bytes, bytes]:
+        try:
+            # A lone last character cannot carry a byte: drop it, and the length tells.
+            whole = text[:-1] if len(text) % 4 == 1 else text
+            raw = urlsafe_b64decode(whole.encode("ascii") + b"=" * (-len(whole) % 4))
+        except (Base64Error, ValueError) as exc:
+            raise bad("forged", field) from exc
+        if raw and raw[0] != VERSION:
+            raise bad("forged", field)
+        if len(raw) < HEAD.size:
+            raise bad("truncated", field)
+        end = HEAD.size + raw[HEAD.size - 1]
+        if len(raw) < end + SIGNATURE_BYTES:
+            raise bad("truncated", field)
+        # Base64 ignores characters outside its alphabet and spare bits: one text per cursor.
+        if urlsafe_b64encode(raw).rstrip(b"=").decode() != text or len(raw) > end + SIGNATURE_BYTES:
+            raise bad("forged", field)
+        return raw[:end], raw[end:]
+
+    def _sign(self, payload: bytes) -> bytes:
+        return hmac.digest(self._key, payload, "sha256")[:SIGNATURE_BYTES]
+
+    def _viewer_tag(self, viewer_id: int) -> int:
+        digest = hmac.digest(self._viewer_key, viewer_id.to_bytes(8, "big"), "sha256")
+        return int.from_bytes(digest[:4], "big")

@@ -1,0 +1,1 @@
+"""Is the service alive, ready, and what is missing."""

@@ -1,0 +1,146 @@
+"""Structured logs, request ids and request timing: one line per request, JSON or for a console."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from typing import Any, TextIO
+from uuid import uuid4
+
+import msgspec
+import structlog
+from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from api.auth import Viewer
+from api.metrics import REQUEST_SECONDS
+from api.settings import Settings
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+# What an incoming X-Request-Id may look like; anything else is replaced, never logged.
+SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
+
+# Too frequent and too dull for the log.
+UNLOGGED_PREFIXES = ("/health", "/api/v1/health", "/metrics")
+
+REQUEST = "nova_request"
+
+access_log = structlog.get_logger("api.access")
+
+
+class RequestRecord(msgspec.Struct):
+    """What is known of one request; handlers add what only they know, for the log line."""
+
+    request_id: str
+    started: float
+    cache_hit: bool | None = None
+    degraded: str | None = None
+    rows: int | None = None
+
+    def elapsed_ms(self) -> float:
+        """Return the time since the request came in (milliseconds)."""
+        return round((time.perf_counter() - self.started) * 1000, 3)
+
+
+def record_of(scope: Scope) -> RequestRecord:
+    """Return the record of the request being served."""
+    record: RequestRecord = scope["state"][REQUEST]
+    return record
+
+
+def _as_json(event: dict[str, Any], **_: Any) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
+    """Set structlog up for the process; standard library loggers go the same way."""
+    stream = stream or sys.stderr
+    is_json = settings.log_format == "json"
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if is_json:
+        shared.append(structlog.processors.format_exc_info)
+        renderer: Any = structlog.processors.JSONRenderer(serializer=_as_json)
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.log_level]),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(LEVELS[settings.log_level], logging.WARNING))
+
+
+class RequestMiddleware:
+    """Outermost: gives the request its id, and logs and measures it when its answer is complete."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wrap one request."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        record = RequestRecord(request_id_of(scope), time.perf_counter())
+        scope["state"][REQUEST] = record
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=record.request_id)
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableScopeHeaders.from_message(message)["X-Request-Id"] = record.request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            self._finish(scope, record, status)
+
+    def _finish(self, scope: HTTPScope, record: RequestRecord, status: int) -> None:
+        elapsed_ms = record.elapsed_ms()
+        route = scope.get("path_template") or "unmatched"
+        REQUEST_SECONDS.labels(scope["method"], route, str(status)).observe(elapsed_ms / 1000)
+        if scope["path"].startswith(UNLOGGED_PREFIXES) and status < 500:
+            return
+        viewer = scope.get("user")
+        line: dict[str, Any] = {
+            "viewer": str(viewer.user_id) if isinstance(viewer, Viewer) else None,
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "ms": elapsed_ms,
+        }
+        for name in ("cache_hit", "degraded", "rows"):
+            value = getattr(record, name)
+            if value is not None:
+                line[name] = value
+        access_log.info("request", **line)
+
+
+def request_id_of(scope: Scope) -> str:
+    """Return the client's request id when it is sane, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            return value.decode() if SANE_REQUEST_ID.fullmatch(value) else uuid4().hex
+    return uuid4().hex

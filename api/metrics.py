@@ -1,0 +1,34 @@
+"""What Prometheus reads at /metrics; names and labels are a contract with dashboards."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+REQUEST_SECONDS = Histogram(
+    "nova_http_request_seconds",
+    "Time to answer, by route template (seconds)",
+    ("method", "route", "status"),
+    buckets=SECONDS,
+)
+STORE_SECONDS = Histogram(
+    "nova_store_call_seconds",
+    "Time of one call to a store, failures included (seconds)",
+    ("store",),
+    buckets=SECONDS,
+)
+STORE_FAILURES = Counter(
+    "nova_store_call_failures", "Calls to a store that failed or took too long (count)", ("store",)
+)
+FEED_PAGES = Counter(
+    "nova_feed_pages",
+    "Pages served, by where they came from (count)",
+    ("surface", "degraded", "cache_hit"),
+)
+RANKING_ROWS = Histogram(
+    "nova_feed_ranking_rows",
+    "Rows of one ranking read from ClickHouse (count)",
+    ("surface",),
+    buckets=(0, 1, 10, 50, 100, 200, 300, 400, 500),
+)

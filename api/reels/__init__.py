@@ -1,0 +1,1 @@
+"""The reels feed: short videos, ranked for a viewer."""

@@ -1,0 +1,159 @@
+"""Reels as rankings to walk through, and the charts that everybody shares."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple, cast
+
+import msgspec
+from msgspec import Struct
+
+from api.cursor import Surface
+from api.reels.queries import ReelQueries
+from api.reels.schemas import Algorithm, Window
+from api.settings import Settings
+from api.snapshots.ranking import RankedItem, Ranking
+from api.snapshots.walk import Flights, unavailable
+from api.stores import RedisStore, StoreUnavailableError
+
+CHART_ITEMS = 100  # count, GET /reels/trending
+CHART_FRESH_SECONDS = 5.0  # the chart itself is counted again every minute
+CHART_RETRY_SECONDS = 1.0  # how long a stale chart is served before ClickHouse is asked again
+
+FEED_WINDOW = Window.DAY  # what `algo=trending` ranks by
+FEED_ITEMS = 500  # count, one ranking of `algo=trending`
+
+
+class PersonalRanking:
+    """`algo=ch`: ranked for the viewer in ClickHouse."""
+
+    surface = Surface.REELS
+
+    def __init__(self, queries: ReelQueries) -> None:
+        self._queries = queries
+
+    async def ranked(
+        self, viewer_id: int, as_of: datetime, variant: str, shown: Sequence[int]
+    ) -> list[RankedItem]:
+        """Return the viewer's ranking without what was shown."""
+        if not shown:
+            return await self._queries.feed(viewer_id, as_of, variant)
+        return await self._queries.feed_after(viewer_id, as_of, variant, shown)
+
+
+class TrendingRanking:
+    """`algo=trending`: the chart of the day, the same for everyone."""
+
+    surface = Surface.REELS_TRENDING
+
+    def __init__(self, queries: ReelQueries) -> None:
+        self._queries = queries
+
+    async def ranked(
+        self, viewer_id: int, as_of: datetime, variant: str, shown: Sequence[int]
+    ) -> list[RankedItem]:
+        """Return the chart without what was shown; it has no clock or variant of its own."""
+        return await self._queries.trending(FEED_WINDOW, FEED_ITEMS, shown)
+
+
+class ReelRankings:
+    """The rankings of reels by algorithm."""
+
+    def __init__(self, queries: ReelQueries) -> None:
+        self._by_algorithm: dict[Algorithm, Ranking] = {
+            Algorithm.CH: PersonalRanking(queries),
+            Algorithm.TRENDING: TrendingRanking(queries),
+        }
+
+    def of(self, algorithm: Algorithm) -> Ranking:
+        """Return the ranking an algorithm stands for."""
+        return self._by_algorithm[algorithm]
+
+
+SURFACES: dict[Algorithm, Surface] = {
+    Algorithm.CH: Surface.REELS,
+    Algorithm.TRENDING: Surface.REELS_TRENDING,
+}
+ALGORITHMS: dict[Surface, Algorithm] = {surface: algo for algo, surface in SURFACES.items()}
+
+
+class Chart(Struct, frozen=True):
+    """The chart of a window, as it was read."""
+
+    as_of_ms: int
+    bodies: list[bytes]
+
+
+class ChartPage(NamedTuple):
+    """A chart, and how it came about."""
+
+    chart: Chart
+    is_hit: bool
+    degraded: Literal["none", "stale"]
+
+
+class ChartReader:
+    """Charts, one reading of a window per process every few seconds; Redis keeps the last good."""
+
+    def __init__(self, queries: ReelQueries, redis: RedisStore, settings: Settings) -> None:
+        self._queries = queries
+        self._redis = redis
+        self._kept_seconds = settings.stale_ttl_seconds
+        self._charts: dict[Window, tuple[float, ChartPage]] = {}
+        self._flights = Flights()
+
+    async def top(self, window: Window) -> ChartPage:
+        """Return a chart of at most a few seconds ago, or the last good one."""
+        known = self._charts.get(window)
+        if known is not None and time.monotonic() < known[0]:
+            return known[1]._replace(is_hit=True)
+        return await self._flights.join(window, lambda: self._read(window))
+
+    async def _read(self, window: Window) -> ChartPage:
+        as_of_ms = time.time_ns() // 1_000_000
+        try:
+            items = await self._queries.trending(window, CHART_ITEMS)
+        except StoreUnavailableError as exc:
+            chart = await self._last_good(window)
+            if chart is None:
+                raise unavailable() from exc
+            page = ChartPage(chart, is_hit=True, degraded="stale")
+            self._charts[window] = time.monotonic() + CHART_RETRY_SECONDS, page
+            return page
+        page = ChartPage(
+            Chart(as_of_ms, [item.body for item in items]), is_hit=False, degraded="none"
+        )
+        self._charts[window] = time.monotonic() + CHART_FRESH_SECONDS, page
+        await self._keep(window, page.chart)
+        return page
+
+    async def _keep(self, window: Window, chart: Chart) -> None:
+        packed = msgspec.msgpack.encode(chart)
+        try:
+            await self._redis.run(
+                lambda: self._redis.client.set(_key(window), packed, ex=self._kept_seconds)
+            )
+        except StoreUnavailableError:
+            return
+
+    async def _last_good(self, window: Window) -> Chart | None:
+        known = self._charts.get(window)
+        age_limit_ms = time.time_ns() // 1_000_000 - self._kept_seconds * 1000
+        if known is not None and known[1].chart.as_of_ms > age_limit_ms:
+            return known[1].chart
+        try:
+            packed = await self._redis.run(lambda: self._redis.client.get(_key(window)))
+        except StoreUnavailableError:
+            return None
+        return msgspec.msgpack.decode(cast("bytes", packed), type=Chart) if packed else None
+
+
+def _key(window: Window) -> str:
+    return f"feed:reels-chart:v1:{window.value}"
+
+
+def instant_of(at_ms: int) -> datetime:
+    """Return the time of a clock in milliseconds."""
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC)

@@ -1,0 +1,68 @@
+-- The chart of a window without some of its videos, top first. A score is a part of the leader's
+-- points: 1 is the top of the chart, whatever the traffic.
+with
+
+chart as (
+
+    select
+        rank,
+        video_id,
+        toUInt32(round(1000000 * points / max(points) over ())) as score_ppm
+
+    from nova.trending_reels
+    where window = {window:String}
+
+),
+
+listed as (
+
+    select
+        rank,
+        video_id,
+        score_ppm
+
+    from chart
+    where not has({shown:Array(UInt64)}, video_id)
+    order by rank
+    limit {limit:UInt16}
+
+),
+
+cards as (
+
+    select
+        video_id,
+        creator_id,
+        title,
+        duration_ms,
+        view_count,
+        like_count,
+        share_count,
+        comment_count,
+        completion_rate,
+        thumbnail_url,
+        created_at
+
+    from nova.reel_cards
+    where video_id in (select video_id from listed)
+
+)
+
+select
+    cards.video_id as video_id,
+    cards.creator_id as creator_id,
+    listed.score_ppm as score_ppm,
+    listed.score_ppm / 1000000 as ranking_score,
+    'trending' as source,
+    cards.title as title,
+    cards.duration_ms / 1000 as duration_seconds,
+    cards.view_count as view_count,
+    cards.like_count as like_count,
+    cards.share_count as share_count,
+    cards.comment_count as comment_count,
+    cards.completion_rate as completion_rate,
+    cards.thumbnail_url as thumbnail_url,
+    cards.created_at as created_at
+from cards
+inner join listed on cards.video_id = listed.video_id
+order by listed.rank

@@ -1,0 +1,52 @@
+"""Serve the API with granian: several workers, one port, shut down without losing a request."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from importlib.util import find_spec
+
+from granian import Granian
+from granian.constants import Interfaces, Loops
+from granian.log import LogLevels
+
+from api.settings import PREFIX, Settings
+
+BACKLOG = 1024  # connections waiting to be accepted (count)
+# Requests in flight when we are told to stop have this long; store timeouts are shorter.
+GRACE_SECONDS = 10
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C; workers that crash are started again."""
+    # Workers are processes of their own: they read the settings from the environment again, and
+    # add up their metrics in a directory.
+    export(settings)
+    metrics_dir = tempfile.mkdtemp(prefix="nova-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_dir
+    try:
+        Granian(
+            "api.app:create_app",
+            factory=True,
+            interface=Interfaces.ASGI,
+            address=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            loop=Loops.uvloop if find_spec("uvloop") else Loops.asyncio,
+            backlog=BACKLOG,
+            log_access=False,
+            log_level=LogLevels(settings.log_level),
+            respawn_failed_workers=True,
+            workers_kill_timeout=GRACE_SECONDS,
+        ).serve()
+    finally:
+        shutil.rmtree(metrics_dir, ignore_errors=True)
+
+
+def export(settings: Settings) -> None:
+    """Put the settings where worker processes find them."""
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        if value != "":
+            os.environ[f"{PREFIX}{name.upper()}"] = str(value)

@@ -1,0 +1,37 @@
+"""What a surface brings to be paged: a ranking, as rows that are ready to send."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from api.cursor import Surface
+
+
+class RankedItem(NamedTuple):
+    """One place of a ranking; `body` is the item as JSON, without a line break."""
+
+    item_id: int
+    score_ppm: int
+    body: bytes
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What a walk's lowest place is compared by."""
+        return self.score_ppm, self.item_id
+
+
+class Ranking(Protocol):
+    """Ranks for a viewer; raises `StoreUnavailableError` when it cannot."""
+
+    @property
+    def surface(self) -> Surface:
+        """Which surface this is, for cursors and keys."""
+        ...
+
+    async def ranked(
+        self, viewer_id: int, as_of: datetime, variant: str, shown: Sequence[int]
+    ) -> list[RankedItem]:
+        """Return the ranking at an instant, best first, without what was shown already."""
+        ...

@@ -1,0 +1,302 @@
+"""Snapshots in Redis: one script reads a page, one keeps a snapshot."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+from uuid import uuid4
+
+from redis.asyncio import Redis
+
+from api.cursor import Cursor, Surface
+from api.limits import CHARGE_LUA, WINDOW_MS, Limiter, Verdict, viewer_key
+from api.settings import Settings
+from api.snapshots import seen
+from api.snapshots.snapshot import (
+    BLOCK_ITEMS,
+    HIGHEST_KEY,
+    PLACE,
+    Slice,
+    Snapshot,
+    SnapshotKey,
+    as_of_ms_of,
+    lines_of,
+)
+from api.stores import RedisStore
+
+LUA = Path(__file__).parent / "lua"
+
+# Whoever ranks has this long before somebody else may try (milliseconds); the query itself is
+# cut off earlier.
+LOCK_MS = 2_500
+
+
+class Owner(NamedTuple):
+    """Whose snapshots: one viewer's, on one surface."""
+
+    surface: Surface
+    viewer_id: int
+
+    @property
+    def prefix(self) -> str:
+        """Beginning of every key; the braces keep a viewer in one slot of a Redis cluster."""
+        return f"feed:{self.surface.slug}:v1:{{{self.viewer_id}}}:"
+
+    def head(self, variant: str) -> str:
+        """Key that names the viewer's current snapshot."""
+        return f"{self.prefix}head:{variant}"
+
+    def snapshot(self, key: SnapshotKey) -> str:
+        """Key of a snapshot."""
+        return f"{self.prefix}snapshot:{key.session.hex()}:{key.generation}"
+
+    def shown(self, session: bytes) -> str:
+        """Key of what a walk has been shown, by generation."""
+        return f"{self.prefix}shown:{session.hex()}"
+
+
+class Reply(NamedTuple):
+    """What Redis said to one read: the verdict, and a page or what is needed to make one."""
+
+    verdict: Verdict | None
+    page: Slice | None
+    shall_rank: bool
+    watched: seen.Seen
+
+
+class SnapshotStore:
+    """Reads and keeps snapshots; every method may raise `StoreUnavailableError`."""
+
+    def __init__(self, redis: RedisStore, limiter: Limiter, settings: Settings) -> None:
+        self._redis = redis
+        self._limiter = limiter
+        self._ttl_seconds = settings.snapshot_ttl_seconds
+        self._kept_seconds = settings.stale_ttl_seconds
+        # One token per process: misses within a process are collapsed before the lock.
+        self._token = uuid4().hex
+        client: Redis = redis.client
+        self._read = client.register_script(f"{CHARGE_LUA}\n{(LUA / 'read_page.lua').read_text()}")
+        self._save = client.register_script((LUA / "save_snapshot.lua").read_text())
+
+    async def read_head(
+        self,
+        owner: Owner,
+        variant: str,
+        limit: int,
+        *,
+        oldest_ms: int,
+        release_ms: int,
+        is_charged: bool = True,
+        wants_lock: bool = True,
+    ) -> Reply:
+        """Return a first page from the viewer's current snapshot, if it is young enough."""
+        return await self._run_read(
+            owner,
+            variant,
+            mode="head",
+            key=None,
+            position=0,
+            limit=limit,
+            oldest_ms=oldest_ms,
+            release_ms=release_ms,
+            is_charged=is_charged,
+            wants_lock=wants_lock,
+        )
+
+    async def read_at(
+        self, owner: Owner, cursor: Cursor, limit: int, *, is_charged: bool = True
+    ) -> Reply:
+        """Return the page a cursor stands at, if its snapshot is still there."""
+        return await self._run_read(
+            owner,
+            cursor.variant,
+            mode="cursor",
+            key=SnapshotKey(cursor.session, cursor.generation),
+            position=cursor.position,
+            limit=limit,
+            oldest_ms=0,
+            release_ms=0,
+            is_charged=is_charged,
+            wants_lock=False,
+        )
+
+    async def _run_read(
+        self,
+        owner: Owner,
+        variant: str,
+        *,
+        mode: str,
+        key: SnapshotKey | None,
+        position: int,
+        limit: int,
+        oldest_ms: int,
+        release_ms: int,
+        is_charged: bool,
+        wants_lock: bool,
+    ) -> Reply:
+        head = owner.head(variant)
+        raw = await self._redis.run(
+            lambda: self._read(
+                keys=[
+                    viewer_key(owner.viewer_id),
+                    head,
+                    owner.snapshot(key) if key else head,
+                    owner.shown(key.session) if key else head,
+                    f"{head}:lock",
+                    *seen.keys(owner.viewer_id),
+                ],
+                args=[
+                    self._limiter.per_minute if is_charged else 0,
+                    WINDOW_MS,
+                    mode,
+                    position,
+                    limit,
+                    oldest_ms,
+                    release_ms,
+                    owner.prefix,
+                    self._ttl_seconds,
+                    self._token if wants_lock else "",
+                    LOCK_MS,
+                    BLOCK_ITEMS,
+                    seen.BITS,
+                    seen.HASHES,
+                ],
+            )
+        )
+        reply = cast("list[Any]", raw)
+        verdict = self._limiter.verdict(reply[0]) if is_charged else None
+        if len(reply) == 1:
+            return Reply(verdict, None, shall_rank=False, watched=seen.Seen())
+        if reply[1] == 0:
+            return Reply(verdict, None, shall_rank=bool(reply[2]), watched=seen.Seen(*reply[3:5]))
+        page = _page(reply, key)
+        return Reply(verdict, page, shall_rank=False, watched=seen.Seen())
+
+    async def keep(
+        self,
+        owner: Owner,
+        snapshot: Snapshot,
+        *,
+        variant: str,
+        release_ms: int = 0,
+        is_head: bool = False,
+        shown_before: Sequence[int] | None = None,
+    ) -> None:
+        """
+        Keep a snapshot and what its walk will have been shown at its end.
+
+        `shown_before` rebuilds the list of a walk whose own was lost. An empty ranking is not kept:
+        it would hide the first items of a new catalogue for a minute.
+        """
+        head = owner.head(variant)
+        key = snapshot.key
+        shown = {key.generation: snapshot.ids}
+        if shown_before is not None:
+            shown[0] = list(shown_before)
+        pairs = [part for number, ids in shown.items() for part in (number, pack_ids(ids))]
+        fields = [part for pair in snapshot.pack().items() for part in pair]
+        await self._redis.run(
+            lambda: self._save(
+                keys=[
+                    owner.snapshot(key),
+                    owner.shown(key.session),
+                    head,
+                    f"{head}:lock",
+                ],
+                args=[
+                    self._ttl_seconds,
+                    self._kept_seconds,
+                    "head" if is_head else "",
+                    key.session.hex(),
+                    snapshot.as_of_ms,
+                    release_ms,
+                    owner.prefix,
+                    self._token if is_head else "",
+                    len(shown),
+                    *pairs,
+                    *fields,
+                ],
+            )
+        )
+
+    async def unlock(self, owner: Owner, variant: str) -> None:
+        """Let somebody else rank, at once: we could not."""
+        name = f"{owner.head(variant)}:lock"
+        await self._redis.run(lambda: self._redis.client.delete(name))
+
+    async def load(self, owner: Owner, key: SnapshotKey) -> Snapshot | None:
+        """Return a whole snapshot."""
+        fields = cast(
+            "Mapping[bytes, bytes]",
+            await self._redis.run(lambda: self._redis.client.hgetall(owner.snapshot(key))),
+        )
+        return Snapshot.unpack(key, dict(fields)) if b"places" in fields else None
+
+    async def load_head(self, owner: Owner, variant: str) -> Snapshot | None:
+        """Return the viewer's last good snapshot, whatever its age."""
+        session = await self._redis.run(
+            lambda: self._redis.client.hget(owner.head(variant), "session")
+        )
+        if session is None:
+            return None
+        key = SnapshotKey(bytes.fromhex(cast("bytes", session).decode()), 0)
+        return await self.load(owner, key)
+
+    async def watched(self, owner: Owner) -> seen.Seen:
+        """Return the viewer's seen filter."""
+        bitmaps = await self._redis.run(
+            lambda: self._redis.client.mget(*seen.keys(owner.viewer_id))
+        )
+        return seen.Seen(*(bitmap or b"" for bitmap in cast("list[bytes | None]", bitmaps)))
+
+    async def shown(self, owner: Owner, key: SnapshotKey) -> list[int] | None:
+        """Return everything the walk was shown up to a generation; None when a part is lost."""
+        fields = cast(
+            "Mapping[bytes, bytes]",
+            await self._redis.run(lambda: self._redis.client.hgetall(owner.shown(key.session))),
+        )
+        lists = [fields.get(b"%d" % number) for number in range(key.generation + 1)]
+        if any(ids is None for ids in lists):
+            return None
+        return [item_id for ids in lists if ids for item_id in unpack_ids(ids)]
+
+
+def _page(reply: list[Any], key: SnapshotKey | None) -> Slice:
+    _, _, session, meta, total, position, chosen, place, lowest, first, blocks = reply
+    lines: list[bytes] = []
+    for block in blocks:
+        lines += lines_of(block)
+    offset = first * BLOCK_ITEMS
+    lowest_key = HIGHEST_KEY
+    fingerprint = 0
+    if place:
+        fingerprint = PLACE.unpack(place)[3]
+        lowest_id, lowest_score, *_ = PLACE.unpack(lowest)
+        lowest_key = lowest_score, lowest_id
+    return Slice(
+        key=key or SnapshotKey(bytes.fromhex(session.decode()), 0),
+        as_of_ms=as_of_ms_of(meta),
+        total=total,
+        bodies=[lines[index - offset] for index in chosen],
+        next_position=position,
+        fingerprint=fingerprint,
+        lowest=lowest_key,
+    )
+
+
+def pack_ids(ids: Sequence[int]) -> bytes:
+    """Return ids as 8 bytes each."""
+    return struct.pack(f">{len(ids)}Q", *ids)
+
+
+def unpack_ids(packed: bytes) -> list[int]:
+    """Return the ids of `pack_ids`."""
+    return list(struct.unpack(f">{len(packed) // 8}Q", packed))
+
+
+def now_ms() -> int:
+    """Return this clock (milliseconds since 1970)."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,579 @@
+"""
+A viewer's walk through a ranking: first page, next page, and "anything new?".
+
+Knows Redis and the order of fallbacks; knows neither HTTP nor how anything is ranked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import structlog
+from msgspec import Struct
+
+from api.cursor import Cursor, CursorCodec
+from api.errors import UnavailableError
+from api.limits import Limiter, Verdict, refusal
+from api.metrics import FEED_PAGES, RANKING_ROWS
+from api.settings import Settings
+from api.snapshots.ranking import RankedItem, Ranking
+from api.snapshots.releases import ReleaseWatch
+from api.snapshots.seen import Seen
+from api.snapshots.snapshot import HIGHEST_KEY, Key, Slice, Snapshot, SnapshotKey
+from api.snapshots.store import Owner, Reply, SnapshotStore, now_ms
+from api.stores import StoreUnavailableError
+
+Degraded = Literal["none", "no_cache", "stale", "timeline"]
+
+RETRY_AFTER_SECONDS = 2
+LOCK_POLL_SECONDS = 0.02
+# A page is filled from at most this many rankings (count); each but the last is one page's tail.
+RANKINGS_PER_PAGE = 5
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class Page(Struct, frozen=True):
+    """What a walk hands to a controller: items as JSON, and how they came about."""
+
+    bodies: list[bytes]
+    has_more: bool
+    next_cursor: str | None
+    variant: str
+    as_of_ms: int
+    total: int
+    cache_hit: bool
+    degraded: Degraded
+    verdict: Verdict | None
+
+    @property
+    def is_fallback(self) -> bool:
+        """Say whether something older or simpler than the ranking asked for was served."""
+        return self.degraded in ("stale", "timeline")
+
+
+class Standing(NamedTuple):
+    """A snapshot to go on in, the place to start from, and whether Redis holds it."""
+
+    snapshot: Snapshot
+    position: int
+    is_kept: bool
+    degraded: Degraded
+
+
+class Flights:
+    """Collapses concurrent calls with one key into one; a caller that leaves cancels nobody."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
+
+    async def join(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        """Await the call under way for a key, or start it."""
+        task = self._tasks.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self._fly(key, work))
+            # When everybody has left, nobody else looks at how it ended.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._tasks[key] = task
+        result: T = await asyncio.shield(task)
+        return result
+
+    async def _fly(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await work()
+        finally:
+            del self._tasks[key]
+
+
+class Walks:
+    """Walks of all viewers on all surfaces, of one process."""
+
+    def __init__(
+        self,
+        store: SnapshotStore,
+        limiter: Limiter,
+        releases: ReleaseWatch,
+        cursors: CursorCodec,
+        settings: Settings,
+    ) -> None:
+        self._store = store
+        self._limiter = limiter
+        self._releases = releases
+        self._cursors = cursors
+        self._fresh_ms = settings.snapshot_fresh_seconds * 1000
+        self._rank_seconds = settings.clickhouse_timeout_ms / 1000
+        self._session_max = settings.max_session_items
+        self._flights = Flights()
+
+    # ---------- the three questions
+
+    async def first_page(self, ranking: Ranking, viewer_id: int, variant: str, limit: int) -> Page:
+        """Return the top of the viewer's ranking."""
+        owner = Owner(ranking.surface, viewer_id)
+        reply = await self._read_head(owner, variant, limit)
+        if reply is not None and reply.page is not None:
+            walk = Walk(self, ranking, owner, variant, is_hit=True, verdict=reply.verdict)
+            return await walk.page(reply.page, limit)
+        verdict = reply.verdict if reply else None
+        watched = reply.watched if reply else Seen()
+        degraded: Degraded = "none" if reply else "no_cache"
+        try:
+            snapshot, is_kept = await self._fresh(
+                ranking, owner, variant, shall_rank=reply is None or reply.shall_rank
+            )
+        except StoreUnavailableError:
+            return await self._stale_page(ranking, owner, variant, limit, verdict)
+        walk = Walk(
+            self,
+            ranking,
+            owner,
+            variant,
+            is_hit=False,
+            degraded=degraded if is_kept else "no_cache",
+            watched=watched,
+            verdict=verdict,
+        )
+        return await walk.page(snapshot.slice(0, limit, watched), limit)
+
+    async def next_page(self, ranking: Ranking, viewer_id: int, cursor: Cursor, limit: int) -> Page:
+        """Return what follows a cursor; never what the walk has shown before."""
+        owner = Owner(ranking.surface, viewer_id)
+        reply = await self._optional(lambda: self._store.read_at(owner, cursor, limit))
+        if reply is not None:
+            self._refuse_over_limit(reply)
+        verdict = reply.verdict if reply else None
+        if reply is not None and reply.page is not None:
+            walk = Walk(
+                self,
+                ranking,
+                owner,
+                cursor.variant,
+                is_hit=True,
+                lowest=cursor.lowest,
+                verdict=verdict,
+            )
+            return await walk.page(reply.page, limit)
+        watched = reply.watched if reply else Seen()
+        try:
+            standing = await self.way_back(ranking, owner, cursor, is_redis_up=reply is not None)
+        except StoreUnavailableError as exc:
+            raise unavailable() from exc
+        walk = Walk(
+            self,
+            ranking,
+            owner,
+            cursor.variant,
+            is_hit=False,
+            degraded=standing.degraded,
+            lowest=cursor.lowest,
+            watched=watched,
+            verdict=verdict,
+        )
+        return await walk.page(standing.snapshot.slice(standing.position, limit, watched), limit)
+
+    async def since(
+        self, ranking: Ranking, viewer_id: int, cursor: Cursor, limit: int, cursor_text: str
+    ) -> Page:
+        """
+        Return what a ranking of now has that the cursor's walk had not; the walk stays where it is.
+
+        The snapshot the walk is in is never the answer, however fresh: it is what was looked at.
+        """
+        owner = Owner(ranking.surface, viewer_id)
+        variant = cursor.variant
+        reply = await self._read_head(owner, variant, 1, wants_lock=False)
+        verdict = reply.verdict if reply else None
+        watched = await self.watched(owner)
+        is_hit = (
+            reply is not None
+            and reply.page is not None
+            and reply.page.key.session != cursor.session
+        )
+        degraded: Degraded = "none"
+        try:
+            snapshot: Snapshot | None = None
+            if is_hit and reply is not None and reply.page is not None:
+                key = reply.page.key
+                snapshot = await self._optional(lambda: self._store.load(owner, key))
+            if snapshot is None:
+                is_hit = False
+                snapshot, is_kept = await self._fresh(ranking, owner, variant, shall_rank=True)
+                degraded = "none" if is_kept else "no_cache"
+            known = await self._known(ranking, owner, cursor)
+        except StoreUnavailableError as exc:
+            raise unavailable() from exc
+        unseen = [
+            item.body
+            for item in snapshot.items
+            if item.item_id not in known and item.item_id not in watched
+        ]
+        return Page(
+            bodies=unseen[:limit],
+            has_more=len(unseen) > limit,
+            next_cursor=cursor_text,
+            variant=variant,
+            as_of_ms=snapshot.as_of_ms,
+            total=len(snapshot.items),
+            cache_hit=is_hit,
+            degraded=degraded,
+            verdict=verdict,
+        )
+
+    # ---------- ranking
+
+    async def _fresh(
+        self, ranking: Ranking, owner: Owner, variant: str, *, shall_rank: bool
+    ) -> tuple[Snapshot, bool]:
+        """Return a snapshot of now and whether Redis holds it; one ranking however many ask."""
+        return await self._flights.join(
+            ("fresh", owner, variant),
+            lambda: self._rank_or_wait(ranking, owner, variant, shall_rank),
+        )
+
+    async def _rank_or_wait(
+        self, ranking: Ranking, owner: Owner, variant: str, shall_rank: bool
+    ) -> tuple[Snapshot, bool]:
+        release_ms = self._releases.released_ms
+        if not shall_rank:
+            snapshot = await self._optional(lambda: self._others(owner, variant, release_ms))
+            if snapshot is not None:
+                return snapshot, True
+        as_of_ms = now_ms()
+        try:
+            items = await self.rank(ranking, owner, as_of_ms, variant, [])
+        except StoreUnavailableError:
+            await self._optional(lambda: self._store.unlock(owner, variant))
+            raise
+        snapshot = Snapshot(SnapshotKey.fresh(), as_of_ms, items)
+        if not items:
+            await self._optional(lambda: self._store.unlock(owner, variant))
+            return snapshot, True
+        is_kept = await self.keep(
+            owner, snapshot, variant=variant, release_ms=release_ms, is_head=True
+        )
+        return snapshot, is_kept
+
+    async def _others(self, owner: Owner, variant: str, release_ms: int) -> Snapshot | None:
+        """Wait for the snapshot another process is making; None when none comes in time."""
+        deadline = asyncio.get_running_loop().time() + self._rank_seconds
+        while asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(LOCK_POLL_SECONDS)
+            reply = await self._store.read_head(
+                owner,
+                variant,
+                1,
+                oldest_ms=now_ms() - self._fresh_ms,
+                release_ms=release_ms,
+                is_charged=False,
+            )
+            if reply.page is not None:
+                return await self._store.load(owner, reply.page.key)
+            if reply.shall_rank:
+                return None
+        return None
+
+    async def rank(
+        self,
+        ranking: Ranking,
+        owner: Owner,
+        as_of_ms: int,
+        variant: str,
+        shown: list[int],
+    ) -> list[RankedItem]:
+        """Read one ranking from ClickHouse."""
+        as_of = datetime.fromtimestamp(as_of_ms / 1000, tz=UTC)
+        items = await ranking.ranked(owner.viewer_id, as_of, variant, shown)
+        RANKING_ROWS.labels(owner.surface.slug).observe(len(items))
+        return items
+
+    async def following(self, ranking: Ranking, owner: Owner, cursor: Cursor) -> Standing | None:
+        """
+        Return the ranking that follows the one a cursor is at the end of; None when none does.
+
+        It is the same for every retry, because it is kept under the number that follows.
+        """
+        return await self._flights.join(
+            ("following", owner, cursor.session, cursor.generation),
+            lambda: self._follow(ranking, owner, cursor),
+        )
+
+    async def _follow(self, ranking: Ranking, owner: Owner, cursor: Cursor) -> Standing | None:
+        key = SnapshotKey(cursor.session, cursor.generation)
+        try:
+            kept = await self._store.load(owner, key.next())
+            shown = None if kept else await self._store.shown(owner, key)
+        except StoreUnavailableError:
+            return await self._below_lowest(ranking, owner, cursor, is_redis_up=False)
+        if kept is not None:
+            return Standing(kept, 0, is_kept=True, degraded="none")
+        if shown is None:
+            return await self._below_lowest(ranking, owner, cursor, is_redis_up=True)
+        if len(shown) >= self._session_max:
+            return None
+        as_of_ms = now_ms()
+        items = await self.rank(ranking, owner, as_of_ms, cursor.variant, shown)
+        if not items:
+            return None
+        snapshot = Snapshot(key.next(), as_of_ms, items[: self._session_max - len(shown)])
+        is_kept = await self.keep(owner, snapshot, variant=cursor.variant)
+        return Standing(snapshot, 0, is_kept, "none" if is_kept else "no_cache")
+
+    # ---------- the way back, when Redis lost the snapshot
+
+    async def way_back(
+        self, ranking: Ranking, owner: Owner, cursor: Cursor, *, is_redis_up: bool
+    ) -> Standing:
+        """
+        Rank again at the cursor's clock and find the place to go on from.
+
+        Where the ranking up to the cursor is still what the viewer saw, go on at the same place:
+        nothing is repeated or skipped. Where it moved, go on strictly below the lowest key the walk
+        has shown: nothing is repeated.
+        """
+        return await self._flights.join(
+            ("way back", owner, cursor),
+            lambda: self._find_way_back(ranking, owner, cursor, is_redis_up),
+        )
+
+    async def _find_way_back(
+        self, ranking: Ranking, owner: Owner, cursor: Cursor, is_redis_up: bool
+    ) -> Standing:
+        if cursor.generation > 0:
+            return await self._below_lowest(ranking, owner, cursor, is_redis_up=is_redis_up)
+        items = await self.rank(ranking, owner, cursor.as_of_ms, cursor.variant, [])
+        key = SnapshotKey(cursor.session, 0)
+        snapshot = Snapshot(key, cursor.as_of_ms, items)
+        is_same = (
+            cursor.position <= len(items)
+            and snapshot.fingerprint(cursor.position) == cursor.fingerprint
+        )
+        if not is_same:
+            return await self._below_lowest(
+                ranking, owner, cursor, is_redis_up=is_redis_up, first=items
+            )
+        is_kept = is_redis_up and await self.keep(owner, snapshot, variant=cursor.variant)
+        return Standing(snapshot, cursor.position, is_kept, "none" if is_kept else "no_cache")
+
+    async def _below_lowest(
+        self,
+        ranking: Ranking,
+        owner: Owner,
+        cursor: Cursor,
+        *,
+        is_redis_up: bool,
+        first: list[RankedItem] | None = None,
+    ) -> Standing:
+        """
+        Rank at the cursor's clock until something is strictly below the lowest key shown.
+
+        Everything at or above that key counts as shown. It becomes the list of a new walk, since
+        the old one's is lost.
+        """
+        shown: list[int] = []
+        below: list[RankedItem] = []
+        items = first
+        deadline = asyncio.get_running_loop().time() + self._rank_seconds
+        while not below and len(shown) < self._session_max:
+            if asyncio.get_running_loop().time() > deadline:
+                raise StoreUnavailableError("clickhouse")
+            if items is None:
+                items = await self.rank(ranking, owner, cursor.as_of_ms, cursor.variant, shown)
+            if not items:
+                break
+            below = [item for item in items if item.key < cursor.lowest]
+            shown += [item.item_id for item in items if item.key >= cursor.lowest]
+            items = None
+        snapshot = Snapshot(SnapshotKey.fresh().next(), cursor.as_of_ms, below)
+        is_kept = bool(
+            is_redis_up
+            and below
+            and await self.keep(owner, snapshot, variant=cursor.variant, shown_before=shown)
+        )
+        is_fine = is_kept or (is_redis_up and not below)
+        return Standing(snapshot, 0, is_kept, "none" if is_fine else "no_cache")
+
+    async def _known(self, ranking: Ranking, owner: Owner, cursor: Cursor) -> set[int]:
+        """Return every id of the rankings a walk has been in, or at least of its last clock."""
+        key = SnapshotKey(cursor.session, cursor.generation)
+        shown = await self._optional(lambda: self._store.shown(owner, key))
+        if shown is None:
+            then = await self.rank(ranking, owner, cursor.as_of_ms, cursor.variant, [])
+            shown = [item.item_id for item in then]
+        return set(shown)
+
+    # ---------- when ClickHouse is away
+
+    async def _stale_page(
+        self,
+        ranking: Ranking,
+        owner: Owner,
+        variant: str,
+        limit: int,
+        verdict: Verdict | None,
+    ) -> Page:
+        """
+        Return a first page from the last good snapshot, or say that nothing can be served.
+
+        A simpler ranking from another store would be tried here, before giving up.
+        """
+        reply = await self._optional(
+            lambda: self._store.read_head(
+                owner,
+                variant,
+                limit,
+                oldest_ms=0,
+                release_ms=0,
+                is_charged=False,
+                wants_lock=False,
+            )
+        )
+        if reply is None or reply.page is None:
+            raise unavailable()
+        walk = Walk(self, ranking, owner, variant, is_hit=True, degraded="stale", verdict=verdict)
+        return await walk.page(reply.page, limit)
+
+    # ---------- Redis may be away
+
+    async def _read_head(
+        self, owner: Owner, variant: str, limit: int, *, wants_lock: bool = True
+    ) -> Reply | None:
+        reply = await self._optional(
+            lambda: self._store.read_head(
+                owner,
+                variant,
+                limit,
+                oldest_ms=now_ms() - self._fresh_ms,
+                release_ms=self._releases.released_ms,
+                wants_lock=wants_lock,
+            )
+        )
+        if reply is not None:
+            self._refuse_over_limit(reply)
+        return reply
+
+    async def watched(self, owner: Owner) -> Seen:
+        """Return what the viewer has just watched; nothing while Redis is away."""
+        return await self._optional(lambda: self._store.watched(owner)) or Seen()
+
+    async def keep(self, owner: Owner, snapshot: Snapshot, **options: Any) -> bool:
+        """Keep a snapshot if Redis will have it; says whether it did."""
+        kept = await self._optional(lambda: self._kept(owner, snapshot, **options))
+        return bool(kept)
+
+    async def _kept(self, owner: Owner, snapshot: Snapshot, **options: Any) -> bool:
+        await self._store.keep(owner, snapshot, **options)
+        return True
+
+    async def _optional(self, work: Callable[[], Awaitable[T]]) -> T | None:
+        try:
+            return await work()
+        except StoreUnavailableError:
+            return None
+
+    def _refuse_over_limit(self, reply: Reply) -> None:
+        if reply.verdict is not None and not reply.verdict.is_allowed:
+            raise refusal(reply.verdict)
+
+    def cursor_text(self, cursor: Cursor, owner: Owner) -> str:
+        """Return a signed cursor."""
+        return self._cursors.encode(cursor, owner.viewer_id)
+
+
+class Walk:
+    """One request's step of a walk: fills a page, into the next rankings where one ends."""
+
+    def __init__(
+        self,
+        walks: Walks,
+        ranking: Ranking,
+        owner: Owner,
+        variant: str,
+        *,
+        is_hit: bool,
+        degraded: Degraded = "none",
+        lowest: Key = HIGHEST_KEY,
+        watched: Seen | None = None,
+        verdict: Verdict | None = None,
+    ) -> None:
+        self._walks = walks
+        self._ranking = ranking
+        self._owner = owner
+        self._variant = variant
+        self._is_hit = is_hit
+        self._degraded = degraded
+        self._lowest = lowest
+        self._watched = watched
+        self._verdict = verdict
+
+    async def page(self, piece: Slice, limit: int) -> Page:
+        """
+        Return a page that begins with a slice.
+
+        At the end of a ranking the next one is looked for at once: it fills the page, and whether
+        there is one is what `has_more` says. When it cannot be read now, it can be later.
+        """
+        total, as_of_ms = piece.total, piece.as_of_ms
+        bodies = list(piece.bodies)
+        at = self._cursor(piece)
+        has_more = True
+        for _ in range(RANKINGS_PER_PAGE):
+            if not piece.is_last:
+                break
+            if piece.total == 0:
+                has_more = False
+                break
+            try:
+                standing = await self._walks.following(self._ranking, self._owner, at)
+            except StoreUnavailableError as exc:
+                if not bodies:
+                    raise unavailable() from exc
+                break
+            if standing is None or not standing.snapshot.items:
+                has_more = False
+                break
+            if standing.degraded != "none" and self._degraded == "none":
+                self._degraded = standing.degraded
+            if self._watched is None:
+                self._watched = await self._walks.watched(self._owner)
+            piece = standing.snapshot.slice(0, limit - len(bodies), self._watched)
+            bodies += piece.bodies
+            at = self._cursor(piece)
+        FEED_PAGES.labels(self._owner.surface.slug, self._degraded, str(self._is_hit).lower()).inc()
+        return Page(
+            bodies=bodies,
+            has_more=has_more,
+            next_cursor=self._walks.cursor_text(at, self._owner) if has_more else None,
+            variant=self._variant,
+            as_of_ms=as_of_ms,
+            total=total,
+            cache_hit=self._is_hit,
+            degraded=self._degraded,
+            verdict=self._verdict,
+        )
+
+    def _cursor(self, piece: Slice) -> Cursor:
+        self._lowest = min(self._lowest, piece.lowest)
+        return Cursor(
+            surface=self._owner.surface,
+            session=piece.key.session,
+            generation=piece.key.generation,
+            position=piece.next_position,
+            as_of_ms=piece.as_of_ms,
+            variant=self._variant,
+            fingerprint=piece.fingerprint,
+            lowest_score_ppm=self._lowest[0],
+            lowest_id=self._lowest[1],
+        )
+
+
+def unavailable() -> UnavailableError:
+    """Return the problem for when nothing can be ranked and nothing older can be served."""
+    return UnavailableError(
+        "The ranking cannot be read right now, and there is no earlier one to serve.",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )

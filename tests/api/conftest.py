@@ -1,0 +1,239 @@
+"""The whole service on real servers, a catalogue to rank, and ways to break the stores."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import clickhouse_connect
+import msgspec
+import pytest
+from clickhouse_connect.driver import Client
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+
+from api.app import create_app
+from api.auth import issue_token
+from api.settings import Settings
+from api.stack.ports import free_port
+from tests.api.proxy import Proxy
+
+# Above 2^53: an id that passes through a double anywhere does not come back.
+BIG = 2**53 + 1
+ids = itertools.count(BIG, 10_001)
+
+Api = AsyncTestClient[Litestar]
+
+
+def new_id() -> int:
+    """An id nobody else has; servers are shared by all tests of a session."""
+    return next(ids)
+
+
+@pytest.fixture(scope="session")
+def clickhouse(ranked_clickhouse_url: str) -> Iterator[Client]:
+    """A client of the ranked ClickHouse."""
+    with clickhouse_connect.get_client(dsn=ranked_clickhouse_url) as client:
+        yield client
+
+
+class Catalogue:
+    """Writes what change capture would land, and has the ranking look at it."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._version = itertools.count(datetime.now(UTC).timestamp().__trunc__() * 1000)
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Land rows of an entity, each a version newer than all before."""
+        version = next(self._version)
+        self.client.insert(
+            f"raw.{table}",
+            [[*row, False, 1, version] for row in rows],
+            column_names=[*columns, "deleted", "_txid", "_version"],
+        )
+
+    def videos(
+        self, count: int, *, creators: int = 40, age: timedelta = timedelta(hours=1)
+    ) -> list[int]:
+        """Publish videos, a second apart, by creators of their own in turn."""
+        creator_ids = [new_id() for _ in range(creators)]
+        published = datetime.now(UTC) - age
+        rows = []
+        for number in range(count):
+            at = published - timedelta(seconds=number)
+            rows.append(
+                [
+                    new_id(),
+                    creator_ids[number % creators],
+                    0,
+                    "",
+                    f'video {number} "quoted" \n 🎬',
+                    "",
+                    [],
+                    15_500,
+                    "published",
+                    at,
+                    at,
+                    f"thumbs/{number}.jpg" if number % 2 else "",
+                ]
+            )
+        self.insert(
+            "videos",
+            [
+                "video_id",
+                "creator_id",
+                "sound_id",
+                "category",
+                "title",
+                "description",
+                "hashtags",
+                "duration_ms",
+                "status",
+                "created_at",
+                "published_at",
+                "thumbnail_url",
+            ],
+            rows,
+        )
+        return [row[0] for row in rows]
+
+    def plays(self, played: dict[int, float], *, views: int = 500) -> None:
+        """Count plays of videos in this hour, with a rate of completion."""
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        self.client.insert(
+            "raw.video_ranking_signals_1h",
+            [
+                [video, hour, views, views, views * rate, views, 0, 0, 0, 0, 0]
+                for video, rate in played.items()
+            ],
+            column_names=[
+                "video_id",
+                "hour",
+                "impressions",
+                "views",
+                "completions",
+                "known_completions",
+                "watch_ms",
+                "likes",
+                "shares",
+                "comments",
+                "not_interested",
+            ],
+        )
+
+    def refresh(self) -> None:
+        """Have every precomputed model look now, those that others read first."""
+        views = self.client.query(
+            "select view from system.view_refreshes where database = 'nova' "
+            "order by view = 'reel_cards_mv' desc, view"
+        ).result_columns[0]
+        for view in views:
+            self.client.command(f"system refresh view nova.`{view}`")
+            self.client.command(f"system wait view nova.`{view}`")
+
+    def public_ids(self) -> set[int]:
+        """Everything a feed may show to somebody without history."""
+        return set(self.client.query("select video_id from nova.reel_cards").result_columns[0])
+
+
+@pytest.fixture(scope="session")
+def catalogue(clickhouse: Client) -> Catalogue:
+    """A catalogue of some 1,200 ranked videos."""
+    catalogue = Catalogue(clickhouse)
+    videos = catalogue.videos(1_200)
+    # Ties are the rule: only 50 different rates, the rest at the prior.
+    catalogue.plays({video: (n % 50) / 50 for n, video in enumerate(videos[:600])})
+    catalogue.refresh()
+    return catalogue
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Settings of the test's service; limits are tested where they are meant."""
+    return msgspec.structs.replace(settings, rate_limit_per_minute=100_000, log_level="error")
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Api]:
+    """Run the service in this process."""
+    async with AsyncTestClient(create_app(settings)) as api:
+        yield api
+
+
+@pytest.fixture
+async def api(settings: Settings, catalogue: Catalogue) -> AsyncIterator[Api]:
+    """The service, with a catalogue to rank."""
+    async with serving(settings) as api:
+        yield api
+
+
+Token = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def bearer(settings: Settings) -> Token:
+    """Headers of a viewer."""
+
+    def headers(viewer_id: int, *, ttl_seconds: int = 600, is_admin: bool = False) -> dict[str, str]:
+        token = issue_token(
+            settings, user_id=viewer_id, ttl_seconds=ttl_seconds, is_admin=is_admin
+        )
+        return {"Authorization": f"Bearer {token}"}
+
+    return headers
+
+
+@pytest.fixture
+async def clickhouse_proxy(settings: Settings) -> AsyncIterator[Proxy]:
+    """A line to ClickHouse that can be cut or slowed down."""
+    async with Proxy(settings.clickhouse_url, free_port()) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def redis_proxy(settings: Settings) -> AsyncIterator[Proxy]:
+    """A line to Redis that can be cut or slowed down."""
+    async with Proxy(settings.redis_url, free_port()) as proxy:
+        yield proxy
+
+
+async def page(api: Api, headers: dict[str, str], **parameters: Any) -> dict[str, Any]:
+    """Ask for one page of reels, which must come."""
+    response = await api.get("/api/v1/reels", headers=headers, params=parameters)
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def ids_of(body: dict[str, Any]) -> list[int]:
+    """The ids of a page."""
+    return [int(item["id"]) for item in body["data"]]
+
+
+async def walk(
+    api: Api,
+    headers: dict[str, str],
+    *,
+    limit: int = 50,
+    between: Callable[[int], None] | None = None,
+    pages: int = 1_000,
+    cursor: str | None = None,
+) -> tuple[list[int], str | None]:
+    """Follow cursors; returns the ids in order and the cursor that was not followed."""
+    shown: list[int] = []
+    for number in range(pages):
+        parameters = {"limit": limit} | ({"cursor": cursor} if cursor else {})
+        body = await page(api, headers, **parameters)
+        shown += ids_of(body)
+        cursor = body["next_cursor"]
+        assert body["has_more"] == (cursor is not None)
+        assert cursor is None or len(cursor) < 200
+        if cursor is None:
+            return shown, None
+        if between is not None:
+            between(number)
+    return shown, cursor
