@@ -40,7 +40,8 @@ begin
                     'must be impression, view, dwell, like, unlike, comment, share, '
                     'not_interested, follow_from_item or profile_visit'
                 when 'dwell_ms' then 'must be a whole number from 0 to 3600000'
-                when 'watch_ms' then 'must be a whole number from 0 to 86400000, and 0 unless a view'
+                when 'watch_ms' then
+                    'must be a whole number from 0 to 86400000, and 0 unless a view'
                 when 'completion' then 'must be a number from 0 to 1, and absent unless a view'
                 when 'device' then 'must be a text of 1 to 200 characters'
                 when 'app_ver' then 'must be a semantic version, such as 2.10.3'

@@ -1,5 +1,5 @@
--- record_action(...): one action of one viewer, now; what the functions named after actions share.
--- True when it changed anything.
+-- record_action(...): one action of one viewer; what the functions named after actions share.
+-- True when it changed anything. The item must be there and not deleted (NV404).
 create or replace function app.record_action(
     p_viewer_id bigint,
     p_item_type text,
@@ -13,9 +13,8 @@ create or replace function app.record_action(
 returns boolean
 language plpgsql
 as $$
-declare
-    v_recorded record;
 begin
+    perform app.require_item(p_item_type, p_item_id);
     perform app.open_pending_events();
 
     insert into pg_temp.pending_events (
@@ -26,12 +25,10 @@ begin
         p_feed_request_id
     );
 
-    select
-        received,
-        deduped
-    into v_recorded
-    from app.record_events();
-
-    return v_recorded.deduped = 0;
+    return (select recorded.deduped = 0 from app.record_events() as recorded);
 end;
 $$;
+
+comment on function app.record_action(
+    bigint, text, bigint, text, timestamptz, integer, real, uuid
+) is 'Records one action of one viewer on a live item: true when it changed anything.';

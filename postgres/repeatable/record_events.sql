@@ -56,18 +56,17 @@ begin
 
     -- A viewer is whoever the identity provider let in; the first action makes them known here.
     insert into app.users (id)
-    select distinct events.user_id
-    from pg_temp.pending_events as events
-    where not exists (select 1 from app.users where id = events.user_id)
-    order by events.user_id
+    select viewers.user_id
+    from (select distinct user_id from pg_temp.pending_events) as viewers
+    where not exists (select 1 from app.users where id = viewers.user_id)
+    order by viewers.user_id
     on conflict do nothing;
 
     if v_has_reactions then
-        perform app.refuse_unknown_items();
         perform app.settle_pending_reactions();
     end if;
 
-    with arrived as (
+    with arrived as materialized (
         select
             app.event_key(user_id, item_type, item_id, action, event_time) as idempotent_key,
             date_trunc('second', event_time) as event_time,
@@ -93,19 +92,14 @@ begin
         from pg_temp.pending_events as events
     ),
 
-    known as materialized (
-        select *
-        from arrived
-        where author_id is not null
-    ),
-
     stored as (
         insert into app.events (
             idempotent_key, event_time, user_id, item_id, item_type, author_id, action,
             dwell_ms, watch_ms, completion, device, app_ver, feed_request_id
         )
         select *
-        from known
+        from arrived
+        where author_id is not null
         order by
             event_time,
             idempotent_key
@@ -181,7 +175,7 @@ begin
     )
 
     select
-        (select count(*) from known),
+        (select count(author_id) from arrived),
         count(*),
         array_agg(item_id) filter (where item_type = 'video' and action = 'unlike'),
         array_agg(item_id) filter (where item_type = 'post' and action = 'unlike'),

@@ -1,0 +1,22 @@
+-- record_comment_event(viewer, type, id, action): comment or uncomment, at the first second from
+-- now on that does not hold one yet: two comments within a second are two comments.
+create or replace function app.record_comment_event(
+    p_viewer_id bigint,
+    p_item_type text,
+    p_item_id bigint,
+    p_action text
+)
+returns void
+language plpgsql
+as $$
+declare
+    v_event_time timestamptz := clock_timestamp();
+begin
+    while not app.record_action(p_viewer_id, p_item_type, p_item_id, p_action, v_event_time) loop
+        v_event_time := v_event_time + interval '1 second';
+    end loop;
+end;
+$$;
+
+comment on function app.record_comment_event(bigint, text, bigint, text) is
+'Part of app.comment_on_item and app.delete_comment.';
