@@ -23,6 +23,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from psycopg import errors
 
+from api.actionable import ActionableError
+
 FILE_NAME = re.compile(r"(?P<number>\d{4})_[a-z0-9]+(_[a-z0-9]+)+\.sql")
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)\}")
 
@@ -68,7 +70,7 @@ comment 'One row per numbered migration that was applied.'
 """
 
 
-class MigrationError(RuntimeError):
+class MigrationError(ActionableError):
     """A migration is not as it should be, or failed; the message names the file."""
 
 

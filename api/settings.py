@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from api.actionable import ActionableError
+
 PREFIX = "NOVA_"
 
 # Variables with these beginnings are hand-overs to one child process (dbt's profile, the
@@ -28,7 +30,7 @@ Port = Annotated[int, Meta(ge=1, le=65_535)]
 SHORTEST_SECRET = 32
 
 
-class SettingsError(ValueError):
+class SettingsError(ActionableError):
     """A `NOVA_*` variable is unknown, missing or out of range; the message names it."""
 
 

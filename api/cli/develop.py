@@ -1,4 +1,4 @@
-"""`test`, `lint`, `dbt`, `sql`, `psql`, `bench`, `token`: the tools of those who change it."""
+"""`test`, `lint`, `dbt`, `sql`, `psql`, `bench`: the tools of those who change it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import typer
 
-from api.auth import issue_token
-from api.cli.console import DEFAULT_DATA_DIR, DataDir, fail, out, system_of
+from api.cli.console import DEFAULT_DATA_DIR, DataDir, fail, system_of
 from api.settings import PREFIX
 from api.stack.dbt import dbt as run_dbt
 from api.stack.postgres import programs
@@ -26,24 +25,12 @@ PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(token)
     app.command()(sql)
     app.command(context_settings=PASS_THROUGH)(psql)
     app.command(context_settings=PASS_THROUGH)(dbt)
     app.command()(lint)
     app.command(context_settings=PASS_THROUGH)(test)
     app.command(context_settings=PASS_THROUGH)(bench)
-
-
-def token(
-    user: Annotated[int, typer.Option("--user", help="Id of the viewer.", min=0)],
-    admin: Annotated[bool, typer.Option("--admin", help="With role=admin.")] = False,
-    ttl: Annotated[int, typer.Option("--ttl", help="Good for so many seconds.", min=1)] = 86_400,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-) -> None:
-    """Print a token for local use."""
-    settings = system_of(data_dir).settings()
-    out.print(issue_token(settings, user_id=user, ttl_seconds=ttl, is_admin=admin), markup=False)
 
 
 def sql(

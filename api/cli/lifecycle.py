@@ -1,4 +1,4 @@
-"""`up`, `down`, `status`, `reset`, `serve`, `migrate`: the life of the system."""
+"""`up`, `down`, `status`, `reset`: the life of the system on one machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from rich.table import Table
 from api.auth import issue_token
 from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, fail, out, say, step, system_of
 from api.importing.sample import generate_sample, is_empty
-from api.serve import serve as serve_api
 from api.settings import Settings
 from api.stack.migrations import migrate_all
 from api.stack.ranking import build_ranking, refresh_ranking
@@ -43,8 +42,6 @@ def register(app: typer.Typer) -> None:
     app.command()(down)
     app.command()(status)
     app.command()(reset)
-    app.command()(serve)
-    app.command()(migrate)
 
 
 def up(
@@ -211,14 +208,3 @@ def reset(
     down(data_dir)
     shutil.rmtree(system.data_dir)
     say(f"deleted {system.data_dir}")
-
-
-def serve() -> None:
-    """Run the API only, with settings from the environment (what containers call)."""
-    serve_api(Settings.from_environ())
-
-
-def migrate() -> None:
-    """Migrate Postgres and ClickHouse, with settings from the environment."""
-    for name in migrate_all(Settings.from_environ()):
-        say(f"applied {name}")

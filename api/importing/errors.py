@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from api.actionable import ActionableError
 
-class ImportRefusedError(RuntimeError):
+
+class ImportRefusedError(ActionableError):
     """The import cannot begin: files missing, wrong header, another clock, one already running."""

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import psutil
 
+from api.actionable import ActionableError
 
-class StartError(RuntimeError):
+
+class StartError(ActionableError):
     """A server did not come up; the message ends with the last lines of its log."""
 
 

@@ -24,6 +24,7 @@ import msgspec
 from dotenv import dotenv_values
 from msgspec import Struct
 
+from api.actionable import ActionableError
 from api.settings import PREFIX, Settings, SettingsError
 from api.stack.clickhouse import ClickHouseServer
 from api.stack.ports import is_taken, preferred_port
@@ -38,7 +39,7 @@ STORES: tuple[Store, ...] = ("postgres", "redis", "clickhouse")
 PREFERRED_PORTS: Mapping[Store, int] = {"postgres": 15432, "redis": 16379, "clickhouse": 8123}
 
 
-class AlreadyRunningError(RuntimeError):
+class AlreadyRunningError(ActionableError):
     """Another `up` holds this data directory."""
 
 

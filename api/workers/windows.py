@@ -15,6 +15,7 @@ from clickhouse_connect.driver.binding import quote_identifier
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from msgspec import Struct
 
+from api.actionable import ActionableError
 from api.workers.capture import CapturedTable, Span
 
 STATEMENTS = Path(__file__).parents[2] / "clickhouse" / "transports" / "pull"
@@ -47,7 +48,7 @@ STREAM: Mapping[str, Any] = {
 ENTITY: Mapping[str, Any] = {**SYNCHRONOUS, "deduplicate_insert_select": "disable"}
 
 
-class LandingError(Exception):
+class LandingError(ActionableError):
     """Landing cannot go on by itself; the message says what a person has to decide."""
 
 
