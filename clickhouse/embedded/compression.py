@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-import lz4.frame
+import lz4.frame  # type: ignore[import-untyped]
 import zstandard
 
 from clickhouse.embedded.errors import CANNOT_DECOMPRESS, NOT_IMPLEMENTED, ClickHouseError
@@ -91,92 +91,91 @@ def decode(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     try:
         make, failures = _DECODERS[encoding]
     except KeyError:
-        raise ClickHouseError(
-            NOT_IMPLEMENTED, f"Unknown compression method: {encoding}"
-        ) from None
+        raise ClickHouseError(NOT_IMPLEMENTED, f"Unknown compression method: {encoding}") from None
     return _decode_frames(chunks, make, failures)
 
 
 def _decode_frames(
     chunks: Iterable[bytes],
-    make: Callable[[], Any],
+    make: Callable[[], _Frame],
     failures: tuple[type[Exception], ...],
 ) -> Iterator[bytes]:
-    frame: Any = None
+    frame: _Frame | None = None
     try:
         for chunk in chunks:
             rest = chunk
             while rest:
                 if frame is None:
                     frame = make()
-                for plain in _steps(frame, rest):
-                    yield plain
+                yield from frame.steps(rest)
                 rest = b""
-                if frame.eof:
-                    rest = frame.unused_data or b""
+                if frame.decoder.eof:
+                    rest = frame.decoder.unused_data or b""
                     frame = None
     except failures as exc:
-        raise ClickHouseError(CANNOT_DECOMPRESS, f"Cannot decompress the request body: {exc}") from exc
+        raise ClickHouseError(
+            CANNOT_DECOMPRESS, f"Cannot decompress the request body: {exc}"
+        ) from exc
     if frame is not None:
         raise ClickHouseError(CANNOT_DECOMPRESS, "The compressed request body ends too early")
 
 
-def _steps(frame: Any, data: bytes) -> Iterator[bytes]:
-    """Decode `data` in steps of at most `_STEP_BYTES` where the library can stop half-way."""
-    if isinstance(frame, lz4.frame.LZ4FrameDecompressor | bz2.BZ2Decompressor | lzma.LZMADecompressor):
-        plain = frame.decompress(data, _STEP_BYTES)
-        while plain or not (frame.eof or frame.needs_input):
-            yield plain
-            if frame.eof:
-                return
-            plain = frame.decompress(b"", _STEP_BYTES)
-        return
-    if hasattr(frame, "unconsumed_tail"):
-        plain = frame.decompress(data, _STEP_BYTES)
+class _Frame:
+    """One compressed frame; `decoder` says whether it has ended and what came after it."""
+
+    decoder: Any
+
+    def steps(self, data: bytes) -> Iterator[bytes]:
+        """The plain bytes of `data`; not much more than `_STEP_BYTES` at a time if possible."""
+        raise NotImplementedError
+
+
+class _LimitedFrame(_Frame):
+    """lz4, bzip2 and xz: `decompress` takes a limit and keeps what is left."""
+
+    def __init__(self, decoder: Any) -> None:
+        self.decoder = decoder
+
+    def steps(self, data: bytes) -> Iterator[bytes]:
+        yield self.decoder.decompress(data, _STEP_BYTES)
+        while not (self.decoder.eof or self.decoder.needs_input):
+            yield self.decoder.decompress(b"", _STEP_BYTES)
+
+
+class _ZlibFrame(_Frame):
+    """gzip and deflate: `decompress` takes a limit and gives back what is left."""
+
+    def __init__(self, wbits: int | None) -> None:
+        self.decoder = None if wbits is None else zlib.decompressobj(wbits)
+
+    def steps(self, data: bytes) -> Iterator[bytes]:
+        if self.decoder is None:
+            # Deflate is zlib's format by the standard, but some clients send it bare.
+            self.decoder = zlib.decompressobj(_ZLIB if data[0] & 0x0F == 8 else _RAW_DEFLATE)
+        left = data
         while True:
-            if plain:
-                yield plain
-            if frame.eof or not (frame.unconsumed_tail or len(plain) == _STEP_BYTES):
+            plain = self.decoder.decompress(left, _STEP_BYTES)
+            yield plain
+            left = self.decoder.unconsumed_tail
+            if self.decoder.eof or (not left and len(plain) < _STEP_BYTES):
                 return
-            plain = frame.decompress(frame.unconsumed_tail, _STEP_BYTES)
-    plain = frame.decompress(data)
-    if plain:
-        yield plain
 
 
-class _Deflate:
-    """zlib's format as the standard says, or raw deflate as some clients send."""
+class _ZstdFrame(_Frame):
+    """zstd: the library has no limit to give."""
 
     def __init__(self) -> None:
-        self._inner: Any = None
+        self.decoder = zstandard.ZstdDecompressor().decompressobj()
 
-    def decompress(self, data: bytes, limit: int = 0) -> bytes:
-        if self._inner is None:
-            has_zlib_header = data[:1] and data[0] & 0x0F == 8
-            self._inner = zlib.decompressobj(_ZLIB if has_zlib_header else _RAW_DEFLATE)
-        return bytes(self._inner.decompress(data, limit))
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._inner.eof)
-
-    @property
-    def unused_data(self) -> bytes:
-        return bytes(self._inner.unused_data)
-
-    @property
-    def unconsumed_tail(self) -> bytes:
-        return b"" if self._inner is None else bytes(self._inner.unconsumed_tail)
+    def steps(self, data: bytes) -> Iterator[bytes]:
+        yield self.decoder.decompress(data)
 
 
-_DECODERS: dict[str, tuple[Callable[[], Any], tuple[type[Exception], ...]]] = {
-    "gzip": (lambda: zlib.decompressobj(_GZIP), (zlib.error,)),
-    "deflate": (_Deflate, (zlib.error,)),
-    "zstd": (
-        lambda: zstandard.ZstdDecompressor().decompressobj(),
-        (zstandard.ZstdError,),
-    ),
-    "lz4": (lz4.frame.LZ4FrameDecompressor, (RuntimeError, EOFError)),
-    "bz2": (bz2.BZ2Decompressor, (OSError, EOFError)),
-    "xz": (lzma.LZMADecompressor, (lzma.LZMAError, EOFError)),
+_DECODERS: dict[str, tuple[Callable[[], _Frame], tuple[type[Exception], ...]]] = {
+    "gzip": (lambda: _ZlibFrame(_GZIP), (zlib.error,)),
+    "deflate": (lambda: _ZlibFrame(None), (zlib.error,)),
+    "zstd": (_ZstdFrame, (zstandard.ZstdError,)),
+    "lz4": (lambda: _LimitedFrame(lz4.frame.LZ4FrameDecompressor()), (RuntimeError, EOFError)),
+    "bz2": (lambda: _LimitedFrame(bz2.BZ2Decompressor()), (OSError, EOFError)),
+    "xz": (lambda: _LimitedFrame(lzma.LZMADecompressor()), (lzma.LZMAError, EOFError)),
 }

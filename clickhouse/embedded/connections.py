@@ -46,11 +46,7 @@ class Connection:
             self._use(wanted_database)
         if settings == self._overrides:
             return
-        changes = [
-            self._assignment(name)
-            for name in self._overrides
-            if name not in settings
-        ]
+        changes = [self._assignment(name) for name in self._overrides if name not in settings]
         changes += [
             f"{name} = {quote(value)}"
             for name, value in settings.items()

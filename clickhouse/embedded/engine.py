@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chdb import _chdb  # type: ignore[attr-defined]
+import chdb
 
 from clickhouse.embedded.errors import ClickHouseError, from_engine
 
@@ -19,6 +19,9 @@ from clickhouse.embedded.errors import ClickHouseError, from_engine
 # bytes that are not UTF-8.
 _ENGINE_ERRORS = (RuntimeError, UnicodeDecodeError, ValueError, TypeError)
 _LOCK_FILE = "nova.lock"
+# The compiled module under chdb's Python layer, which would add a progress display and a parser of
+# connection strings to every statement. It has no type stubs.
+_chdb: Any = chdb._chdb
 
 
 class DataDirectoryInUseError(Exception):
@@ -170,27 +173,20 @@ class Stream:
         self._handle = handle
         self._finished = False
 
-    def __iter__(self) -> Iterator[Chunk]:
-        return self
-
-    def __next__(self) -> Chunk:
-        if self._finished:
-            raise StopIteration
-        try:
-            result = self._raw.streaming_fetch_result(self._handle)
-        except _ENGINE_ERRORS as exc:
-            self._finished = True
-            raise from_engine(exc) from exc
-        if result is None:
-            self._finished = True
-            raise StopIteration
-        chunk = _chunk(result)
-        if chunk.result_rows == 0:
-            # The last piece holds no rows; totals, if any.
-            self._finished = True
-            if not chunk.data:
-                raise StopIteration
-        return chunk
+    def chunks(self) -> Iterator[Chunk]:
+        """The result, piece by piece; the last one holds no rows, but totals if there are any."""
+        while not self._finished:
+            try:
+                result = self._raw.streaming_fetch_result(self._handle)
+            except _ENGINE_ERRORS as exc:
+                self._finished = True
+                raise from_engine(exc) from exc
+            if result is None:
+                self._finished = True
+                return
+            chunk = _chunk(result)
+            self._finished = chunk.result_rows == 0
+            yield chunk
 
     def close(self) -> None:
         """Stop the select if it still runs."""

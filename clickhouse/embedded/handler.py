@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+import traceback
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from clickhouse.embedded import compression, native, request, statements
+from clickhouse.embedded import compression, forms, native, request, statements
 from clickhouse.embedded.admission import Admission
-from clickhouse.embedded.connections import Connection, Pool
+from clickhouse.embedded.connections import Connection, Pool, quote_identifier
 from clickhouse.embedded.engine import Engine, Written
 from clickhouse.embedded.errors import (
     BAD_ARGUMENTS,
@@ -26,7 +28,7 @@ from clickhouse.embedded.protocol import ClientGoneError, HttpConnection, Reques
 from clickhouse.embedded.request import QueryRequest
 from clickhouse.embedded.response import ResultWriter
 from clickhouse.embedded.running import Running
-from clickhouse.embedded.sessions import Session, Sessions
+from clickhouse.embedded.sessions import Sessions
 
 # A statement (without an insert's rows) may be this long (bytes); the engine's own max_query_size
 # is smaller, this only bounds memory.
@@ -124,18 +126,27 @@ class Handler:
 
     def handle(self, http: HttpConnection, head: Request) -> bool:
         """Answer a request; False when the connection cannot be used any more."""
-        new_query_id = str(uuid.uuid4())
+        query_id = str(uuid.uuid4())
         headers = {
             "Content-Type": "text/plain; charset=UTF-8",
             "X-ClickHouse-Server-Display-Name": self._engine.host_name,
-            "X-ClickHouse-Query-Id": new_query_id,
+            "X-ClickHouse-Query-Id": query_id,
             "X-ClickHouse-Timezone": self._engine.timezone,
             "Connection": "Keep-Alive" if head.keep_alive else "Close",
         }
         writer = ResultWriter(http, headers, head_only=head.method == "HEAD")
         try:
-            request.check_password(self._password, "default", head.headers, head.query_string)
-            asked = request.parse(head.method, head.query_string, head.headers, new_query_id)
+            pairs = request.fields(head.query_string)
+            request.check_password(self._password, head.headers, pairs)
+            form = forms.Form()
+            if forms.is_form(head.headers.get("content-type", "")):
+                form = forms.read_form(_body(http, head), head.headers["content-type"])
+                pairs |= form.fields
+            tables = form.external_tables(pairs)
+            for table in tables:
+                for part in ("format", "structure", "types"):
+                    pairs.pop(f"{table.name}_{part}", None)
+            asked = request.parse(head.method, pairs, head.headers, query_id)
             headers["X-ClickHouse-Query-Id"] = asked.query_id
             headers["X-ClickHouse-Timezone"] = asked.settings.get(
                 "session_timezone", self._engine.timezone
@@ -150,12 +161,16 @@ class Handler:
                 encoding = compression.choose_encoding(head.headers.get("accept-encoding", ""))
                 writer.compress(encoding, asked.compression_level)
             writer.hold_back_all = asked.wait_end_of_query
-            self._answer(http, head, asked, headers, writer)
+            self._answer(http, head, asked, tables, headers, writer)
         except ClickHouseError as exc:
             return self._fail(writer, exc)
         except ClientGoneError:
             writer.abandon()
             raise
+        except Exception as exc:
+            # A fault of ours: the client gets an answer, the log the whole story.
+            traceback.print_exc(file=sys.stderr)
+            return self._fail(writer, ClickHouseError(UNKNOWN_EXCEPTION, f"{type(exc).__name__}"))
         return True
 
     def _fail(self, writer: ResultWriter, error: ClickHouseError) -> bool:
@@ -170,49 +185,56 @@ class Handler:
         http: HttpConnection,
         head: Request,
         asked: QueryRequest,
+        tables: list[forms.ExternalTable],
         headers: dict[str, str],
         writer: ResultWriter,
     ) -> None:
-        body = _body(http, head, asked)
-        text = _Text(body)
+        text = _Text(_query_then_body(http, head, asked))
         keyword = text.first_keyword()
-        split: statements.InsertSplit | None = None
-        if keyword == "INSERT":
-            split = text.split_insert()
+        split = text.split_insert() if keyword == "INSERT" else None
         if split is None:
             text.read_all()
             if not text.data.strip():
                 raise ClickHouseError(SYNTAX_ERROR, "Empty query")
-        with self._admission.slot():
-            session = self._session(asked)
-            try:
-                connection = session.connection if session else None
-                if connection is None:
-                    connection = self.pool.take(asked.database, asked.settings)
-                runner = _Runner(
-                    http, asked, headers, writer, connection, self._running, session is not None
-                )
-                try:
-                    if split is not None:
-                        runner.insert(split, text)
-                    else:
-                        runner.statement(text.data, keyword)
-                finally:
-                    if session is None:
-                        if runner.is_tainted:
-                            connection.close()
-                        else:
-                            self.pool.give_back(connection)
-            finally:
-                if session is not None:
-                    self.sessions.give_back(session)
+        with self._admission.slot(), self._connection(asked) as (connection, outcome):
+            runner = _Runner(http, asked, headers, writer, connection, outcome, self._running)
+            if split is not None:
+                runner.insert(split, text)
+            else:
+                runner.statement(text.data, keyword, tables)
+        # Only now, with session and place given back: the answer may bring the next request.
+        writer.finish(runner.progress.summary(writer.result_bytes))
 
-    def _session(self, asked: QueryRequest) -> Session | None:
+    @contextmanager
+    def _connection(self, asked: QueryRequest) -> Iterator[tuple[Connection, _Outcome]]:
+        """The connection of the session, or one of the pool's."""
         if asked.session_id is None:
-            return None
-        return self.sessions.take(
+            connection = self.pool.take(asked.database, asked.settings)
+            outcome = _Outcome(in_session=False)
+            try:
+                yield connection, outcome
+            finally:
+                if outcome.is_tainted:
+                    connection.close()
+                else:
+                    self.pool.give_back(connection)
+            return
+        session = self.sessions.take(
             asked.session_id, asked.session_timeout_seconds, must_exist=asked.session_check
         )
+        try:
+            yield session.connection, _Outcome(in_session=True)
+        finally:
+            self.sessions.give_back(session, close=asked.close_session)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What a statement leaves behind on its connection."""
+
+    in_session: bool
+    # True when the connection must not serve another client.
+    is_tainted: bool = False
 
 
 class _Text:
@@ -259,7 +281,7 @@ class _Text:
                 if len(self.data) > _MAX_INSERT_HEAD_BYTES:
                     raise ClickHouseError(
                         QUERY_IS_TOO_LARGE,
-                        f"The rows of the insert do not begin within {_MAX_INSERT_HEAD_BYTES} bytes",
+                        f"The insert's rows do not begin within {_MAX_INSERT_HEAD_BYTES} bytes",
                     ) from None
                 self.read_more()
 
@@ -281,34 +303,33 @@ class _Runner:
         headers: dict[str, str],
         writer: ResultWriter,
         connection: Connection,
+        outcome: _Outcome,
         running: Running,
-        in_session: bool,
     ) -> None:
         self._http = http
         self._asked = asked
         self._headers = headers
         self._writer = writer
         self._connection = connection
+        self._outcome = outcome
         self._running = running
-        self._in_session = in_session
-        self._progress = _Progress(time.perf_counter())
-        # True when the connection must not serve another client.
-        self.is_tainted = False
+        self.progress = _Progress(time.perf_counter())
 
     def insert(self, split: statements.InsertSplit, text: _Text) -> None:
         """An insert with its rows in the request, passed on piece by piece."""
         self._refuse_if_readonly()
-        self._prepare(self._asked.settings)
-        raw = self._connection.raw
         if statements.reads_input(split.statement):
+            # The engine would answer success and drop the rows.
             raise ClickHouseError(
                 NOT_IMPLEMENTED, "insert … select from input() is not supported by the engine here"
             )
+        self._prepare(self._asked.settings)
+        raw = self._connection.raw
         if self._asked.params:
             # The engine fills parameters into whole statements only.
             text.read_all()
             result = raw.query(text.data, "Null", self._asked.params)
-            self._progress.wrote(result.written)
+            self.progress.wrote(result.written)
         else:
             insert = raw.insert(split.statement, split.format)
             try:
@@ -317,40 +338,68 @@ class _Runner:
             except BaseException:
                 insert.cancel()
                 raise
-            self._progress.wrote(insert.finish())
-        self._writer.finish(self._progress.summary(0))
+            self.progress.wrote(insert.finish())
 
-    def statement(self, sql: bytes, keyword: str) -> None:
+    def statement(self, sql: bytes, keyword: str, tables: list[forms.ExternalTable]) -> None:
         """Anything else."""
         raw = self._connection.raw
         kind, count = raw.classify(sql)
         if count > 1:
             raise ClickHouseError(SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed)")
         is_read_only = kind in ("READ_ONLY", "UNKNOWN")
-        if not is_read_only and kind != "CONTROL":
+        if kind in ("MUTATING", "MUTATING_GLOBAL"):
             self._refuse_if_readonly()
         # `set`, `use`, `create temporary table`, `system …`: may leave something behind.
-        may_linger = kind in ("CONTROL", "UNKNOWN")
-        self.is_tainted = may_linger and not self._in_session
-        changes_session = self._in_session and keyword in ("SET", "USE")
+        in_session = self._outcome.in_session
+        if not in_session and (tables or kind in ("CONTROL", "UNKNOWN")):
+            self._outcome.is_tainted = True
+        changes_session = in_session and keyword in ("SET", "USE")
         self._prepare({} if changes_session else self._asked.settings)
-        bare, explicit_format = statements.trailing_format(sql)
-        output_format = explicit_format or self._asked.default_format
+        output_format = self._choose_format(sql)
+        if keyword == "KILL":
+            sql = self._running.translate_kill(sql)
+        marker = f"/* query_id: {uuid.uuid4().hex} */"
+        cancel = is_read_only and self._asked.cancel_on_close
+        watch = self._running.watch(
+            self._asked.query_id, marker, self._http.sock, cancel_on_close=cancel
+        )
+        with watch, self._external(tables):
+            try:
+                self._run(_marked(sql, marker), keyword, output_format)
+            finally:
+                if changes_session:
+                    self._connection.remember_own_state()
+            if self.progress.result_rows == 0 and output_format == "Native" and is_read_only:
+                self._write_native_header(sql, keyword)
+
+    def _choose_format(self, sql: bytes) -> str:
+        output_format = statements.trailing_format(sql)[1] or self._asked.default_format
         self._headers["X-ClickHouse-Format"] = output_format
         self._headers["Content-Type"] = _CONTENT_TYPES.get(
             output_format, "text/plain; charset=UTF-8"
         )
-        marker = f"/* query_id: {uuid.uuid4().hex} */"
-        marked = sql if keyword == "INSERT" and not is_read_only else _marked(sql, marker)
-        cancel = is_read_only and self._asked.cancel_on_close
-        with self._running.watch(marker, self._http.sock, cancel_on_close=cancel):
-            if not self._streamed(marked, keyword, output_format):
-                self._whole(marked, output_format)
-        if self._progress.result_rows == 0 and output_format == "Native" and is_read_only:
-            self._write_native_header(bare, keyword)
-        if changes_session:
-            self._connection.remember_own_state()
-        self._writer.finish(self._progress.summary(self._writer.result_bytes))
+        return output_format
+
+    @contextmanager
+    def _external(self, tables: list[forms.ExternalTable]) -> Iterator[None]:
+        """External tables are there for one statement."""
+        raw = self._connection.raw
+        made: list[str] = []
+        try:
+            for table in tables:
+                raw.query(table.create_statement(), "Null")
+                made.append(table.name)
+                insert = raw.insert(table.insert_statement(), table.format)
+                insert.append(table.data)
+                insert.finish()
+            yield
+        finally:
+            for name in made:
+                raw.query(f"drop temporary table if exists {quote_identifier(name)}", "Null")
+
+    def _run(self, sql: bytes, keyword: str, output_format: str) -> None:
+        if not self._streamed(sql, keyword, output_format):
+            self._whole(sql, output_format)
 
     def _streamed(self, sql: bytes, keyword: str, output_format: str) -> bool:
         """Run it as a stream; False if it is no select or the format has to be made whole."""
@@ -359,7 +408,7 @@ class _Runner:
         # One setting makes a document of a row format.
         if b"array_of_rows" in sql or "output_format_json_array_of_rows" in self._asked.settings:
             return False
-        progress = self._progress
+        progress = self.progress
         try:
             stream = self._connection.raw.stream(sql, output_format, self._asked.params)
         except ClickHouseError as exc:
@@ -367,34 +416,35 @@ class _Runner:
                 return False
             raise
         with closing(stream):
-            for chunk in stream:
+            for chunk in stream.chunks():
                 progress.read_rows += chunk.read_rows
                 progress.read_bytes += chunk.read_bytes
                 progress.result_rows += chunk.result_rows
-                self._writer.write(chunk.data)
+                if chunk.data:
+                    self._writer.write(chunk.data)
         return True
 
     def _whole(self, sql: bytes, output_format: str) -> None:
         result = self._connection.raw.query(sql, output_format, self._asked.params)
-        progress = self._progress
+        progress = self.progress
         progress.read_rows = result.chunk.read_rows
         progress.read_bytes = result.chunk.read_bytes
         progress.result_rows = result.chunk.result_rows
         progress.wrote(result.written)
         self._writer.write(result.chunk.data)
 
-    def _write_native_header(self, bare_sql: bytes, keyword: str) -> None:
+    def _write_native_header(self, sql: bytes, keyword: str) -> None:
         raw, params = self._connection.raw, self._asked.params
-        columns: list[native.Column] = []
+        bare, _ = statements.trailing_format(sql)
         if keyword in _SELECTS:
             described = raw.query(
-                b"describe table (" + bare_sql + b"\n)", "JSONCompactEachRow", params
+                b"describe table (" + bare + b"\n)", "JSONCompactEachRow", params
             ).chunk.data
             rows = (json.loads(line) for line in described.splitlines())
             columns = [(row[0], row[1]) for row in rows]
         else:
             # Statements such as `show tables` cannot be described, but cost nothing to repeat.
-            again = raw.query(bare_sql, "RowBinaryWithNamesAndTypes", params).chunk.data
+            again = raw.query(bare, "RowBinaryWithNamesAndTypes", params).chunk.data
             columns = native.read_names_and_types(again) if again else []
         if columns:
             self._writer.write(native.header_block(columns))
@@ -403,7 +453,7 @@ class _Runner:
         try:
             self._connection.prepare(self._asked.database, settings)
         except ClickHouseError:
-            self.is_tainted = not self._in_session
+            self._outcome.is_tainted = True
             raise
 
     def _refuse_if_readonly(self) -> None:
@@ -416,18 +466,20 @@ class _Runner:
             )
 
 
-def _body(http: HttpConnection, head: Request, asked: QueryRequest) -> Iterator[bytes]:
-    """The query of the URL, then the (decompressed) body, as one text like the server's."""
+def _query_then_body(http: HttpConnection, head: Request, asked: QueryRequest) -> Iterator[bytes]:
+    """The query of the URL, then the body, as one text like the server's."""
     if asked.query:
         yield asked.query.encode("utf-8", "surrogateescape")
         if head.has_body:
             yield b"\n"
+    yield from _body(http, head)
+
+
+def _body(http: HttpConnection, head: Request) -> Iterator[bytes]:
+    """The body, decompressed; nothing the second time."""
     if head.has_body:
         yield from compression.decode(http.body(), head.headers.get("content-encoding", ""))
 
 
 def _marked(sql: bytes, marker: str) -> bytes:
     return sql.rstrip().rstrip(b";") + f"\n{marker}".encode()
-
-
-__all__ = ["UNKNOWN_EXCEPTION", "Handler"]

@@ -17,8 +17,9 @@ from typing import Any
 import httptools
 
 _READ_BYTES = 256 * 1024
-# What is left of a body nobody wanted is read up to this, to keep the connection (bytes).
-_DRAIN_BYTES = 1 << 20
+# What is left of a body nobody wanted is read up to this: a client that still writes when the
+# connection closes loses the answer that says why (bytes).
+_DRAIN_BYTES = 1 << 30
 _MAX_HEADER_BYTES = 1 << 20
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 

@@ -10,11 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
-from clickhouse.embedded.errors import AUTHENTICATION_FAILED, ClickHouseError
+from clickhouse.embedded.errors import (
+    AUTHENTICATION_FAILED,
+    UNKNOWN_SETTING,
+    ClickHouseError,
+)
 from clickhouse.embedded.sessions import parse_timeout
 
-UNKNOWN_SETTING = 115
 DEFAULT_FORMAT = "TabSeparated"
+USER = "default"
 # Parameters that steer HTTP itself; the engine does not know them or must not see them.
 _HTTP_ONLY = frozenset(
     {
@@ -78,22 +82,17 @@ class QueryRequest:
     params: dict[str, str] = field(default_factory=dict)
 
 
+def fields(query_string: str) -> dict[str, str]:
+    """The decoded parameters of a URL; of repeated ones the last counts."""
+    if not query_string:
+        return {}
+    return dict(parse_qsl(query_string, keep_blank_values=True, max_num_fields=10_000))
+
+
 def parse(
-    method: str, query_string: str, headers: Mapping[str, str], new_query_id: str
-) -> QueryRequest:
-    """Sort the parameters of a URL into settings, query parameters and the rest."""
-    pairs = dict(
-        parse_qsl(query_string, keep_blank_values=True, max_num_fields=10_000)
-        if query_string
-        else ()
-    )
-    return from_fields(method, pairs, headers, new_query_id)
-
-
-def from_fields(
     method: str, pairs: Mapping[str, str], headers: Mapping[str, str], new_query_id: str
 ) -> QueryRequest:
-    """The same for parameters that are already decoded."""
+    """Sort parameters into settings, query parameters and the rest."""
     settings: dict[str, str] = {}
     params: dict[str, str] = {}
     for name, value in pairs.items():
@@ -101,9 +100,7 @@ def from_fields(
             params[name[6:]] = value
         elif name not in _HTTP_ONLY:
             if not _SETTING_NAME.match(name):
-                raise ClickHouseError(
-                    UNKNOWN_SETTING, f"Unknown setting '{name}' (UNKNOWN_SETTING)"
-                )
+                raise ClickHouseError(UNKNOWN_SETTING, f"Unknown setting '{name}'")
             settings[name] = value
     get = pairs.get
     unsupported = next((name for name in ("compress", "decompress") if _flag(get(name))), None)
@@ -131,23 +128,23 @@ def from_fields(
     )
 
 
-def check_password(
-    password: str, user: str, headers: Mapping[str, str], query_string: str
-) -> None:
+def check_password(password: str, headers: Mapping[str, str], pairs: Mapping[str, str]) -> None:
     """Raise AUTHENTICATION_FAILED unless the request carries the user and password."""
-    given_user, given_password = _credentials(headers, query_string)
-    same_user = hmac.compare_digest((given_user or user).encode(), user.encode())
-    same_password = hmac.compare_digest(given_password.encode(), password.encode())
-    # Without a password of our own any is welcome: clients send an empty or a left-over one.
-    if password and not (same_user and same_password):
+    if not password:
+        # Without a password of our own any is welcome: clients send an empty or a left-over one.
+        return
+    user, given = _credentials(headers, pairs)
+    same_user = hmac.compare_digest((user or USER).encode(), USER.encode())
+    same_password = hmac.compare_digest(given.encode(), password.encode())
+    if not (same_user and same_password):
         raise ClickHouseError(
             AUTHENTICATION_FAILED,
-            f"{given_user or user}: Authentication failed: password is incorrect, "
+            f"{user or USER}: Authentication failed: password is incorrect, "
             "or there is no user with such name",
         )
 
 
-def _credentials(headers: Mapping[str, str], query_string: str) -> tuple[str, str]:
+def _credentials(headers: Mapping[str, str], pairs: Mapping[str, str]) -> tuple[str, str]:
     if "x-clickhouse-user" in headers or "x-clickhouse-key" in headers:
         return headers.get("x-clickhouse-user", ""), headers.get("x-clickhouse-key", "")
     scheme, _, encoded = headers.get("authorization", "").partition(" ")
@@ -157,10 +154,7 @@ def _credentials(headers: Mapping[str, str], query_string: str) -> tuple[str, st
         except (binascii.Error, UnicodeDecodeError):
             return "", ""
         return user, password
-    if "user=" in query_string or "password=" in query_string:
-        pairs = dict(parse_qsl(query_string, keep_blank_values=True))
-        return pairs.get("user", ""), pairs.get("password", "")
-    return "", ""
+    return pairs.get("user", ""), pairs.get("password", "")
 
 
 def _flag(text: str | None) -> bool:

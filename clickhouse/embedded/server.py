@@ -143,7 +143,8 @@ class Server:
         if request is None:
             return False
         usable = self._route(connection, request)
-        return usable and request.keep_alive and connection.drain_body()
+        # Read to the end even if the connection closes after it: see _DRAIN_BYTES.
+        return connection.drain_body() and usable and request.keep_alive
 
     def _route(self, connection: HttpConnection, request: Request) -> bool:
         path = request.path

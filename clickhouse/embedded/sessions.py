@@ -37,9 +37,6 @@ class Sessions:
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
 
-    def __len__(self) -> int:
-        return len(self._sessions)
-
     def take(self, session_id: str, timeout_seconds: float, *, must_exist: bool) -> Session:
         """Open or resume a session for one request; a second one meanwhile is refused."""
         with self._lock:
@@ -60,10 +57,13 @@ class Sessions:
             self._sessions[session_id] = session
             return session
 
-    def give_back(self, session: Session) -> None:
-        """The request is over; the timeout begins."""
+    def give_back(self, session: Session, *, close: bool) -> None:
+        """The request is over; the timeout begins, or the session ends."""
         with self._lock:
             session.busy = False
+            if close:
+                del self._sessions[session.session_id]
+                session.connection.close()
             session.expires_at = time.monotonic() + session.timeout_seconds
 
     def expire(self) -> None:

@@ -17,7 +17,8 @@ _TOKEN = re.compile(
     rb"""
       (?P<space>[\s\x00]+)
     | (?P<comment>--[^\n]*(?:\n|\Z)|\#[!\ ][^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))
-    | (?P<quoted>'(?:[^'\\]|\\.|'')*(?:'|\Z)|"(?:[^"\\]|\\.|"")*(?:"|\Z)|`(?:[^`\\]|\\.|``)*(?:`|\Z))
+    | (?P<string>'(?:[^'\\]|\\.|'')*(?:'|\Z))
+    | (?P<name>"(?:[^"\\]|\\.|"")*(?:"|\Z)|`(?:[^`\\]|\\.|``)*(?:`|\Z))
     | (?P<heredoc>\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))
     | (?P<word>[A-Za-z_]\w*)
     | (?P<open>[(\[{])
@@ -56,8 +57,6 @@ def tokens(sql: bytes) -> Iterator[Token]:
     depth = 0
     for match in _TOKEN.finditer(sql):
         kind = match.lastgroup
-        if kind == "tag" or kind == "heredoc":
-            kind = "heredoc"
         if kind in ("space", "comment"):
             continue
         if kind == "close":
