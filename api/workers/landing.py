@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import signal
 import sys
 import time
@@ -17,7 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Event
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import msgspec
 import psycopg
@@ -25,6 +26,7 @@ import redis
 import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from msgspec import Struct
+from structlog.typing import FilteringBoundLogger
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -35,7 +37,6 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from api.logging import configure_logging
 from api.settings import Settings
 from api.workers.capture import CapturedTable, CaptureSource, Horizon, Span
 from api.workers.windows import LandingError, LandingStore, Window, landable_tables
@@ -59,7 +60,17 @@ TRANSIENT = (psycopg.Error, ClickHouseError, OSError)
 # place of the old one (restored, failed over); land entities anew, go on with streams.
 NewSource = Literal["refuse", "add", "replace"]
 
-log = structlog.get_logger("nova.landing")
+
+def quiet_log() -> FilteringBoundLogger:
+    """Return a log for commands: warnings on stderr, nothing of what goes well."""
+    return cast(
+        "FilteringBoundLogger",
+        structlog.wrap_logger(
+            structlog.PrintLogger(sys.stderr),
+            processors=[structlog.processors.add_log_level, structlog.processors.LogfmtRenderer()],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        ),
+    )
 
 
 class LandingTimeoutError(LandingError):
@@ -88,8 +99,15 @@ class Landing:
     store_type: type[LandingStore] = LandingStore
     source_type: type[CaptureSource] = CaptureSource
 
-    def __init__(self, settings: Settings, *, new_source: NewSource = "refuse") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        new_source: NewSource = "refuse",
+        log: FilteringBoundLogger | None = None,
+    ) -> None:
         self.settings = settings
+        self.log = log or quiet_log()
         self.new_source = new_source
         self.capture: CaptureSource | None = None
         self.store: LandingStore | None = None
@@ -149,7 +167,9 @@ class Landing:
         now = time.monotonic()
         self.caught_up_at = {table.name: now for table in self.tables}
         self.marks = {}
-        log.info("landing begins", source=self.source, tables=[table.name for table in self.tables])
+        self.log.info(
+            "landing begins", source=self.source, tables=[table.name for table in self.tables]
+        )
         return True
 
     def known_windows(self, capture: CaptureSource, store: LandingStore) -> dict[str, Window]:
@@ -199,7 +219,7 @@ class Landing:
                 begun = store.open_window(table.name, self.source, Span(0, to_txid, 0))
                 store.close_window(begun)
                 windows[table.name] = msgspec.structs.replace(begun, is_done=True)
-        log.warning("another Postgres adopted", source=self.source)
+        self.log.warning("another Postgres adopted", source=self.source)
         return windows
 
     # ---------- rounds
@@ -250,7 +270,7 @@ class Landing:
             store.fill(table, window)
             capture.horizon()  # raises if the connection, and so the lock, is gone
             store.close_window(window)
-            log.info(
+            self.log.info(
                 "window landed",
                 table=table.name,
                 from_txid=window.from_txid,
@@ -302,7 +322,7 @@ class Landing:
         self.reported_at = time.monotonic()
         lags = self.lags()
         if any(lag.lag_ms > 10_000 for lag in lags.values()):
-            log.warning(
+            self.log.warning(
                 "landing is behind",
                 lag_ms={name: lag.lag_ms for name, lag in lags.items() if lag.lag_ms > 10_000},
                 oldest_writer_ms=horizon.oldest_writer_ms,
@@ -317,7 +337,7 @@ class Landing:
                     mapping={name: msgspec.json.encode(lag) for name, lag in lags.items()},
                 )
         except redis.RedisError:
-            log.debug("lag not reported: Redis is away")
+            self.log.debug("lag not reported: Redis is away")
 
     def forget(self, store: LandingStore) -> None:
         """Once an hour, drop the history of windows a week back."""
@@ -348,7 +368,7 @@ class Landing:
         return True
 
 
-def retrying(stop: Event, *, patient: bool = True) -> Retrying:
+def retrying(stop: Event, log: FilteringBoundLogger, *, patient: bool = True) -> Retrying:
     """Return how to meet a store that is away: ever longer pauses, until `stop`, or a few times."""
 
     def tell(state: RetryCallState) -> None:
@@ -364,7 +384,7 @@ def retrying(stop: Event, *, patient: bool = True) -> Retrying:
 
     return Retrying(
         retry=retry_if_exception_type(TRANSIENT),
-        wait=wait_exponential_jitter(initial=0.2, max=LONGEST_PAUSE_SECONDS),
+        wait=wait_exponential_jitter(multiplier=0.2, max=LONGEST_PAUSE_SECONDS),
         stop=stop_when_event_set(stop) if patient else stop_after_attempt(IMPATIENT_ATTEMPTS),
         sleep=sleep_using_event(stop),
         before_sleep=tell,
@@ -383,6 +403,7 @@ def land_until_settled(
     timeout_seconds: float = SETTLE_SECONDS,
     *,
     new_source: NewSource = "refuse",
+    landing_type: type[Landing] = Landing,
 ) -> dict[str, int]:
     """
     Return when everything committed before the call is in ClickHouse.
@@ -393,7 +414,7 @@ def land_until_settled(
     """
     deadline = time.monotonic() + timeout_seconds
     stop = Event()
-    with Landing(settings, new_source=new_source) as landing:
+    with landing_type(settings, new_source=new_source) as landing:
 
         def begin() -> int:
             capture, _ = landing.connect()
@@ -403,14 +424,14 @@ def land_until_settled(
             landed = landing.run_once()
             return landing.is_settled(before), landed.has_more
 
-        before = retrying(stop, patient=False)(begin)
+        before = retrying(stop, landing.log, patient=False)(begin)
         while True:
             if time.monotonic() > deadline:
                 raise LandingTimeoutError(
                     f"not everything landed within {timeout_seconds:g} s; the oldest writing "
                     f"transaction runs for {oldest_writer_ms(landing)} ms"
                 )
-            is_settled, has_more = retrying(stop, patient=False)(step)
+            is_settled, has_more = retrying(stop, landing.log, patient=False)(step)
             if is_settled:
                 return dict(landing.rows)
             if not has_more:
@@ -428,7 +449,7 @@ def oldest_writer_ms(landing: Landing) -> int:
 
 def work(landing: Landing, stop: Event) -> None:
     """Land until `stop` is set. The window at hand is finished first."""
-    patience = retrying(stop)
+    patience = retrying(stop, landing.log)
     interval = landing.settings.landing_interval_ms / 1000
     was_active = True
     while not stop.is_set():
@@ -440,7 +461,7 @@ def work(landing: Landing, stop: Event) -> None:
                 return
             raise
         if was_active and not landed.is_active:
-            log.info("another landing worker holds the lock, standing by")
+            landing.log.info("another landing worker holds the lock, standing by")
         was_active = landed.is_active
         if not landed.is_active:
             stop.wait(STANDBY_SECONDS)
@@ -457,8 +478,12 @@ def main(arguments: Sequence[str] | None = None, landing_type: type[Landing] = L
         help="go on with a Postgres that took the place of the one landed so far",
     )
     options = parser.parse_args(arguments)
+    # The service's log format; commands that only call land_until_settled need no web framework.
+    from api.logging import configure_logging
+
     settings = Settings.from_environ()
     configure_logging(settings)
+    log: FilteringBoundLogger = structlog.get_logger("nova.landing")
     if settings.cdc != "pull":
         log.error("NOVA_CDC is not pull: Kafka Connect lands, this worker has nothing to do")
         return 1
@@ -471,7 +496,8 @@ def main(arguments: Sequence[str] | None = None, landing_type: type[Landing] = L
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     try:
-        with landing_type(settings, new_source="replace" if options.adopt else "refuse") as landing:
+        new_source: NewSource = "replace" if options.adopt else "refuse"
+        with landing_type(settings, new_source=new_source, log=log) as landing:
             work(landing, stop)
     except LandingError as exc:
         log.error("landing stopped", reason=str(exc))

@@ -1,0 +1,231 @@
+"""Is ClickHouse what Postgres is? Row for row, and every rollup against a recount by Postgres."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import clickhouse_connect
+import psycopg
+from msgspec import Struct
+
+MS = "floor(extract(epoch from {0}) * 1000)::bigint"
+TO_MS = "toUnixTimestamp64Milli({0})"
+CAPTURE = "deleted, _txid, _version"
+
+
+class Pair(Struct, frozen=True):
+    """Two questions that must have the same answer, as multisets of rows."""
+
+    name: str
+    postgres: str
+    clickhouse: str
+
+
+def entity(table: str, postgres: str, clickhouse: str) -> Pair:
+    return Pair(
+        table,
+        f"select {postgres}, {CAPTURE} from app.{table}",
+        f"select {clickhouse}, {CAPTURE} from raw.{table} final",
+    )
+
+
+CREATED, TO_CREATED = MS.format("created_at"), TO_MS.format("created_at")
+
+VIDEO_TOTALS = "video_id, views, round(completions::numeric, 3)::float8, watch_ms, likes, shares"
+POST_TOTALS = "post_id, exposures, views, likes, shares, comments, dwell_ms"
+
+ENTITIES = [
+    entity("users", f"id, coalesce(username, ''), {CREATED}", f"user_id, username, {TO_CREATED}"),
+    entity(
+        "follows",
+        f"follower_id, followee_id, {CREATED}",
+        f"follower_id, followee_id, {TO_CREATED}",
+    ),
+    entity("blocks", f"blocker_id, blocked_id, {CREATED}", f"blocker_id, blocked_id, {TO_CREATED}"),
+    entity(
+        "sounds", f"id, name, is_original, {CREATED}", f"sound_id, name, is_original, {TO_CREATED}"
+    ),
+    entity(
+        "videos",
+        "id, creator_id, coalesce(sound_id, 0), coalesce(category, ''), title, description, "
+        "array_to_string(hashtags, '|'), duration_ms, status, thumbnail_url, "
+        f"{CREATED}, coalesce({MS.format('published_at')}, 0)",
+        "video_id, creator_id, sound_id, category, title, description, "
+        "arrayStringConcat(hashtags, '|'), duration_ms, status, thumbnail_url, "
+        f"{TO_CREATED}, {TO_MS.format('published_at')}",
+    ),
+    entity(
+        "video_engagement",
+        f"{VIDEO_TOTALS}, comments",
+        f"{VIDEO_TOTALS.replace('completions::numeric, 3)::float8', 'completions, 3)')}, comments",
+    ),
+    entity(
+        "not_interested",
+        f"user_id, video_id, {CREATED}",
+        f"user_id, video_id, {TO_CREATED}",
+    ),
+    entity(
+        "posts",
+        f"id, author_id, body, array_to_string(hashtags, '|'), {CREATED}",
+        f"post_id, author_id, body, arrayStringConcat(hashtags, '|'), {TO_CREATED}",
+    ),
+    entity("post_engagement", POST_TOTALS, POST_TOTALS),
+]
+
+EVENTS = Pair(
+    "events",
+    """
+    select
+        idempotent_key, extract(epoch from event_time)::bigint, user_id, item_id, item_type,
+        coalesce(author_id, 0), action, dwell_ms, watch_ms,
+        coalesce((completion * 1000)::int, -1000), device, app_ver,
+        coalesce(feed_request_id::text, '00000000-0000-0000-0000-000000000000'), _txid
+    from app.events
+    """,
+    """
+    select
+        idempotent_key, toUnixTimestamp(event_time), user_id, item_id, item_type,
+        author_id, action, dwell_ms, watch_ms,
+        toInt32(round(completion * 1000)), device, app_ver, toString(feed_request_id), _txid
+    from raw.events
+    """,
+)
+
+
+def count(action: str) -> str:
+    return f"count(*) filter (where action = '{action}')"
+
+
+def net(added: str, removed: str) -> str:
+    return f"{count(added)} - {count(removed)}"
+
+
+ROLLUPS = [
+    Pair(
+        "video_ranking_signals_1h",
+        f"""
+        select
+            item_id, (extract(epoch from date_trunc('hour', event_time)))::bigint,
+            {count("impression")}, {count("view")},
+            (coalesce(sum(completion) filter (where action = 'view'), 0) * 10)::bigint,
+            count(completion) filter (where action = 'view'),
+            coalesce(sum(watch_ms) filter (where action = 'view'), 0)::bigint,
+            {net("like", "unlike")}, {count("share")}, {net("comment", "uncomment")},
+            {count("not_interested")}
+        from app.events
+        where item_type = 'video' and action not in ('dwell', 'follow_from_item', 'profile_visit')
+        group by 1, 2
+        """,
+        """
+        select
+            video_id, toUnixTimestamp(hour), sum(impressions), sum(views),
+            toInt64(round(sum(completions) * 10)), sum(known_completions), sum(watch_ms),
+            sum(likes), sum(shares), sum(comments), sum(not_interested)
+        from raw.video_ranking_signals_1h
+        group by video_id, hour
+        """,
+    ),
+    Pair(
+        "post_metrics_1h",
+        f"""
+        select
+            item_id, author_id, (extract(epoch from date_trunc('hour', event_time)))::bigint,
+            {count("impression")}, {count("view")}, {net("like", "unlike")},
+            {net("comment", "uncomment")}, {count("share")}, sum(dwell_ms)::bigint
+        from app.events
+        where item_type = 'post'
+        group by 1, 2, 3
+        """,
+        """
+        select
+            post_id, author_id, toUnixTimestamp(hour), sum(exposures), sum(views), sum(likes),
+            sum(comments), sum(shares), sum(dwell_ms_sum)
+        from raw.post_metrics_1h
+        group by post_id, author_id, hour
+        """,
+    ),
+    Pair(
+        "user_author_90d",
+        f"""
+        select
+            user_id, author_id, (extract(epoch from date_trunc('day', event_time)) / 86400)::bigint,
+            {net("like", "unlike")}, {net("comment", "uncomment")}, {count("view")},
+            {count("share")}
+        from app.events
+        where
+            author_id <> 0
+            and action in ('like', 'unlike', 'comment', 'uncomment', 'view', 'share')
+        group by 1, 2, 3
+        """,
+        """
+        select
+            user_id, author_id, toInt64(toUInt16(day)), sum(likes), sum(comments), sum(views),
+            sum(shares)
+        from raw.user_author_90d
+        group by user_id, author_id, day
+        """,
+    ),
+    Pair(
+        "user_watch_history",
+        """
+        select user_id, item_type, item_id, max(extract(epoch from event_time))::bigint, count(*)
+        from app.events
+        where action = 'view'
+        group by 1, 2, 3
+        """,
+        """
+        select user_id, item_type, item_id, toUnixTimestamp(max(watched_at)), sum(watches)
+        from raw.user_watch_history
+        group by user_id, item_type, item_id
+        """,
+    ),
+]
+
+# A sum that came back to nothing may have left the rollup (SummingMergeTree drops zero rows).
+KEY_COLUMNS = {
+    "video_ranking_signals_1h": 2,
+    "post_metrics_1h": 3,
+    "user_author_90d": 3,
+    "user_watch_history": 3,
+}
+
+
+def says_something(name: str, row: tuple[Any, ...]) -> bool:
+    keys = KEY_COLUMNS.get(name)
+    return keys is None or any(row[keys:])
+
+
+def differences(postgres_url: str, clickhouse_url: str, pairs: list[Pair]) -> dict[str, str]:
+    """Return what differs: name of the table, and how."""
+    found = {}
+    with (
+        psycopg.connect(postgres_url, options="-c timezone=UTC") as postgres,
+        clickhouse_connect.get_client(
+            dsn=clickhouse_url, autogenerate_session_id=False
+        ) as clickhouse,
+    ):
+        for pair in pairs:
+            wanted = Counter(
+                row
+                for row in postgres.execute(pair.postgres)  # type: ignore[arg-type]
+                if says_something(pair.name, row)
+            )
+            have = Counter(
+                tuple(row)
+                for row in clickhouse.query(pair.clickhouse).result_rows
+                if says_something(pair.name, tuple(row))
+            )
+            if wanted != have:
+                missing, extra = wanted - have, have - wanted
+                found[pair.name] = (
+                    f"{wanted.total()} rows wanted, {missing.total()} missing, "
+                    f"{extra.total()} too many; such as {list(missing)[:2]} {list(extra)[:2]}"
+                )
+    return found
+
+
+def assert_landed_exactly(postgres_url: str, clickhouse_url: str) -> None:
+    """ClickHouse holds every row of Postgres once, and every rollup equals a recount."""
+    found = differences(postgres_url, clickhouse_url, [*ENTITIES, EVENTS, *ROLLUPS])
+    assert not found, str(found)

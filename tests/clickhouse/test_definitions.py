@@ -1,0 +1,112 @@
+"""The SQL in clickhouse/: it says what it holds, runs twice, and reads on a cluster."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from api.stack.migrations import cluster_variables
+
+FOLDER = Path(__file__).parents[2] / "clickhouse"
+MIGRATIONS = sorted((FOLDER / "migrations").glob("*.sql"))
+TRANSPORTS = sorted((FOLDER / "transports").glob("*/*.sql"))
+ACCESS = sorted((FOLDER / "access").glob("*.sql"))
+
+
+@pytest.fixture
+def clickhouse(clickhouse_url: str) -> Iterator[Client]:
+    with clickhouse_connect.get_client(dsn=clickhouse_url, autogenerate_session_id=False) as client:
+        yield client
+
+
+def statements(path: Path, cluster: str = "") -> list[str]:
+    text = path.read_text()
+    for name, value in cluster_variables(cluster).items():
+        text = text.replace(f"${{{name}}}", value)
+    return [part for part in re.split(r";[ \t]*$", text, flags=re.MULTILINE) if part.strip()]
+
+
+def formatted(clickhouse: Client, statement: str) -> str:
+    return str(
+        clickhouse.query(
+            "select formatQuery({statement:String})", parameters={"statement": statement}
+        ).result_rows[0][0]
+    )
+
+
+def test_every_table_and_column_says_what_it_holds(clickhouse: Client) -> None:
+    silent = clickhouse.query(
+        """
+        select concat(table, '.', name) from system.columns
+        where database = 'raw' and comment = '' and table not like '%_mv'
+            and table not in ('schema_migrations')
+        union all
+        select name from system.tables
+        where database = 'raw' and comment = '' and name not like '%_mv'
+            and name not in ('schema_migrations')
+        """
+    ).result_rows
+    assert silent == []
+
+
+def test_migrations_may_run_twice(clickhouse: Client) -> None:
+    """There is no transaction around DDL: a migration that broke half-way runs again."""
+    before = clickhouse.query("select name, uuid from system.tables where database = 'raw'")
+    for path in MIGRATIONS:
+        for statement in statements(path):
+            clickhouse.command(statement)
+    after = clickhouse.query("select name, uuid from system.tables where database = 'raw'")
+    assert sorted(after.result_rows) == sorted(before.result_rows)
+
+
+@pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.stem)
+def test_on_a_cluster_every_table_is_replicated_everywhere(path: Path, clickhouse: Client) -> None:
+    for statement in statements(path, cluster="nova"):
+        assert "${" not in statement
+        shown = formatted(clickhouse, statement)
+        assert "ON CLUSTER nova" in shown
+        for engine in re.findall(r"ENGINE = (\w+)", shown):
+            assert engine.startswith("Replicated") and engine.endswith("MergeTree")
+
+
+@pytest.mark.parametrize("path", [*TRANSPORTS, *ACCESS], ids=lambda path: path.stem)
+def test_the_engine_can_read_every_statement(path: Path, clickhouse: Client) -> None:
+    for statement in statements(path):
+        assert formatted(clickhouse, statement)
+
+
+@pytest.mark.parametrize("rollup", ["events", "video_ranking_signals_1h", "post_metrics_1h"])
+def test_what_is_counted_remembers_tokens(rollup: str, clickhouse: Client) -> None:
+    """Without the window a repeated block counts twice, and nothing says so."""
+    definition = clickhouse.command(f"show create table raw.{rollup}")
+    assert "non_replicated_deduplication_window = 10000" in str(definition)
+
+
+def test_every_rollup_fed_by_events_remembers_tokens(clickhouse: Client) -> None:
+    fed = clickhouse.query(
+        """
+        select
+            tables.name,
+            tables.create_table_query like '%non_replicated_deduplication_window = 10000%'
+        from system.tables as tables
+        inner join (
+            select concat(name, '_mv') as view from system.tables where database = 'raw'
+        ) as targets on targets.view = concat(tables.name, '_mv')
+        where tables.database = 'raw' and concat(tables.name, '_mv') in (
+            select name from system.tables
+            where database = 'raw' and engine = 'MaterializedView'
+        )
+        """
+    ).result_rows
+    assert {name for name, remembers in fed if remembers} == {
+        "video_ranking_signals_1h",
+        "post_metrics_1h",
+        "user_author_90d",
+        "user_watch_history",
+    }
+    assert all(remembers for _, remembers in fed)
