@@ -95,7 +95,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await stores.postgres.open()
-        releases.start()
+        await releases.start()
         try:
             yield
         finally:

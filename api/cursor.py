@@ -7,6 +7,7 @@ import struct
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Literal
 
@@ -50,10 +51,10 @@ class Cursor(Struct, frozen=True):
     Where a viewer stands in a walk.
 
     `session` and `generation` name the snapshot, `position` the next place in it. The rest is the
-    way back for when Redis lost the snapshot: the clock and variant it was ranked with, a
-    `fingerprint` of the ids up to the position (is a recomputed ranking still the same?), and the
-    lowest `(score_ppm, id)` shown so far in the whole walk (what is strictly below cannot have
-    been shown; the last shown is not enough, because saturation moves places).
+    way back for when Redis lost the snapshot: the clock and variant it was ranked with; a
+    `fingerprint` of every id up to here (are rankings made again still the same?); and the lowest
+    `(score_ppm, id)` shown in the whole walk (what is strictly below cannot have been shown; the
+    last one shown is not enough, because saturation moves places).
     """
 
     surface: Surface
@@ -82,10 +83,13 @@ def bad(reason: Reason, field: str) -> BadCursorError:
 class CursorCodec:
     """Writes and reads cursors with one secret; a lifetime counts from when one was issued."""
 
-    def __init__(self, secret: str, lifetime_seconds: int) -> None:
+    def __init__(
+        self, secret: str, lifetime_seconds: int, clock: Callable[[], float] = time.time
+    ) -> None:
         self._key = hmac.digest(secret.encode(), b"nova-feed cursor signature", "sha256")
         self._viewer_key = hmac.digest(secret.encode(), b"nova-feed cursor viewer", "sha256")
         self._lifetime_seconds = lifetime_seconds
+        self._clock = clock
 
     def encode(self, cursor: Cursor, viewer_id: int) -> str:
         """Return the cursor for a viewer; at most 136 characters."""
@@ -96,7 +100,7 @@ class CursorCodec:
             HEAD.pack(
                 VERSION,
                 cursor.surface,
-                int(time.time()),
+                int(self._clock()),
                 self._viewer_tag(viewer_id),
                 cursor.session,
                 cursor.generation,
@@ -140,7 +144,7 @@ class CursorCodec:
             raise bad("foreign-viewer", field)
         if surface not in surfaces:
             raise bad("foreign-surface", field)
-        if time.time() - issued_at > self._lifetime_seconds:
+        if self._clock() - issued_at > self._lifetime_seconds:
             raise bad("expired", field)
         return Cursor(
             surface=Surface(surface),

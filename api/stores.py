@@ -31,6 +31,7 @@ CLICKHOUSE_FAILURES_TO_OPEN = 5  # consecutive (count)
 CLICKHOUSE_OPEN_SECONDS = 2.0
 REDIS_FAILURES_TO_OPEN = 5  # consecutive (count)
 REDIS_OPEN_SECONDS = 1.0
+PING_SECONDS = 1.0  # a store that needs longer for nothing is down to whoever asks
 
 
 class StoreUnavailableError(Exception):
@@ -110,7 +111,7 @@ class RedisStore:
     async def ping(self) -> bool:
         """Say whether Redis answers, the circuit aside."""
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(PING_SECONDS):
                 return bool(await self.client.ping())
         except (RedisError, OSError, TimeoutError):
             return False
@@ -182,8 +183,9 @@ class ClickHouse:
     async def ping(self) -> bool:
         """Say whether ClickHouse answers a query, the circuit aside."""
         try:
-            await self.query_beside_breaker("select 1")
-        except StoreUnavailableError:
+            async with asyncio.timeout(PING_SECONDS):
+                await self.query_beside_breaker("select 1")
+        except (StoreUnavailableError, TimeoutError):
             return False
         return True
 
@@ -218,7 +220,7 @@ class Postgres:
     async def ping(self) -> bool:
         """Say whether Postgres answers."""
         try:
-            async with asyncio.timeout(self._timeout_seconds), self.pool.connection() as connection:
+            async with asyncio.timeout(PING_SECONDS), self.pool.connection() as connection:
                 await connection.execute("select 1")
         except (psycopg.Error, OSError, TimeoutError):
             return False

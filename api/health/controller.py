@@ -76,7 +76,6 @@ class HealthController(Controller):
 
     @get(
         ["/health", "/api/v1/health"],
-        operation_id="GetHealth",
         summary="Can feeds be served? 200 while they can, however degraded",
         responses={503: ResponseSpec(Health, description="No store to serve from")},
     )
@@ -90,7 +89,6 @@ class HealthController(Controller):
 
     @get(
         ["/health/live", "/api/v1/health/live"],
-        operation_id="GetLive",
         summary="Does the process answer? Touches nothing",
     )
     async def live(self) -> Live:
@@ -99,7 +97,6 @@ class HealthController(Controller):
 
     @get(
         ["/health/ready", "/api/v1/health/ready"],
-        operation_id="GetReady",
         summary="Do all stores answer? 503 names those that do not",
         responses={503: ResponseSpec(Health, description="Some stores do not answer")},
     )

@@ -26,8 +26,10 @@ class ReleaseWatch:
         self._task: asyncio.Task[None] | None = None
         self.released_ms = 0
 
-    def start(self) -> None:
-        """Begin to poll."""
+    async def start(self) -> None:
+        """Look once, so that the first pages are of a known release; then begin to poll."""
+        with contextlib.suppress(StoreUnavailableError):
+            await self.look()
         self._task = asyncio.create_task(self._poll())
 
     async def stop(self) -> None:
@@ -39,9 +41,9 @@ class ReleaseWatch:
 
     async def _poll(self) -> None:
         while True:
+            await asyncio.sleep(POLL_SECONDS)
             with contextlib.suppress(StoreUnavailableError):
                 await self.look()
-            await asyncio.sleep(POLL_SECONDS)
 
     async def look(self) -> None:
         """Read the latest release once."""

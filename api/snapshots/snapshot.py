@@ -71,15 +71,26 @@ class Meta(Struct, frozen=True, array_like=True):
     """What Redis keeps about a snapshot beside its items; add fields at the end only."""
 
     as_of_ms: int
+    walked: int
+
+
+_meta_decoder = msgspec.msgpack.Decoder(Meta)
 
 
 class Snapshot:
-    """A ranking with its clock; places are counted from 0."""
+    """
+    A ranking with its clock; places are counted from 0.
 
-    def __init__(self, key: SnapshotKey, as_of_ms: int, items: Sequence[RankedItem]) -> None:
+    `walked` is the fingerprint of the rankings the walk went through before this one.
+    """
+
+    def __init__(
+        self, key: SnapshotKey, as_of_ms: int, items: Sequence[RankedItem], walked: int = 0
+    ) -> None:
         self.key = key
         self.as_of_ms = as_of_ms
         self.items = items
+        self.walked = walked
 
     @property
     def ids(self) -> list[int]:
@@ -87,8 +98,8 @@ class Snapshot:
         return [item.item_id for item in self.items]
 
     def fingerprint(self, position: int) -> int:
-        """Return a checksum of the ids before a position, in their order."""
-        value = 0
+        """Return a checksum of every id the walk was shown before a position, in their order."""
+        value = self.walked
         for item in self.items[:position]:
             value = crc32(item.item_id.to_bytes(8, "big"), value)
         return value
@@ -114,7 +125,10 @@ class Snapshot:
 
     def pack(self) -> dict[str, bytes]:
         """Return the fields of the hash that keeps it."""
-        fields = {"meta": msgspec.msgpack.encode(Meta(self.as_of_ms)), "places": self._places()}
+        fields = {
+            "meta": msgspec.msgpack.encode(Meta(self.as_of_ms, self.walked)),
+            "places": self._places(),
+        }
         for start in range(0, len(self.items), BLOCK_ITEMS):
             lines = b"\n".join(item.body for item in self.items[start : start + BLOCK_ITEMS])
             fields[f"b{start // BLOCK_ITEMS}"] = _compressor.compress(lines)
@@ -122,7 +136,7 @@ class Snapshot:
 
     def _places(self) -> bytes:
         packed = bytearray()
-        fingerprint = 0
+        fingerprint = self.walked
         lowest = 0
         for index, item in enumerate(self.items):
             if item.key < self.items[lowest].key:
@@ -139,14 +153,11 @@ class Snapshot:
         blocks = range(-(-len(fields[b"places"]) // PLACE.size // BLOCK_ITEMS))
         bodies = [line for n in blocks for line in lines_of(fields[b"b%d" % n])]
         places = PLACE.iter_unpack(fields[b"places"])
-        return cls(
-            key,
-            as_of_ms_of(fields[b"meta"]),
-            [
-                RankedItem(place[0], place[1], body)
-                for place, body in zip(places, bodies, strict=True)
-            ],
-        )
+        items = [
+            RankedItem(place[0], place[1], body) for place, body in zip(places, bodies, strict=True)
+        ]
+        meta = meta_of(fields[b"meta"])
+        return cls(key, meta.as_of_ms, items, meta.walked)
 
 
 def lines_of(block: bytes) -> list[bytes]:
@@ -154,6 +165,6 @@ def lines_of(block: bytes) -> list[bytes]:
     return _decompressor.decompress(block).split(b"\n")
 
 
-def as_of_ms_of(meta: bytes) -> int:
-    """Return the clock of a packed snapshot (milliseconds since 1970)."""
-    return msgspec.msgpack.decode(meta, type=Meta).as_of_ms
+def meta_of(packed: bytes) -> Meta:
+    """Return what is kept beside the items."""
+    return _meta_decoder.decode(packed)

@@ -22,16 +22,15 @@ from api.snapshots.snapshot import (
     Slice,
     Snapshot,
     SnapshotKey,
-    as_of_ms_of,
     lines_of,
+    meta_of,
 )
 from api.stores import RedisStore
 
 LUA = Path(__file__).parent / "lua"
 
-# Whoever ranks has this long before somebody else may try (milliseconds); the query itself is
-# cut off earlier.
-LOCK_MS = 2_500
+# Whoever ranks has this long beyond the query's timeout before somebody else may try.
+LOCK_SPARE_MS = 500
 
 
 class Owner(NamedTuple):
@@ -75,6 +74,7 @@ class SnapshotStore:
         self._limiter = limiter
         self._ttl_seconds = settings.snapshot_ttl_seconds
         self._kept_seconds = settings.stale_ttl_seconds
+        self._lock_ms = settings.clickhouse_timeout_ms + LOCK_SPARE_MS
         # One token per process: misses within a process are collapsed before the lock.
         self._token = uuid4().hex
         client: Redis = redis.client
@@ -159,7 +159,7 @@ class SnapshotStore:
                     owner.prefix,
                     self._ttl_seconds,
                     self._token if wants_lock else "",
-                    LOCK_MS,
+                    self._lock_ms,
                     BLOCK_ITEMS,
                     seen.BITS,
                     seen.HASHES,
@@ -194,7 +194,8 @@ class SnapshotStore:
         head = owner.head(variant)
         key = snapshot.key
         shown = {key.generation: snapshot.ids}
-        if shown_before is not None:
+        if shown_before is not None and key.generation:
+            shown |= {number: [] for number in range(1, key.generation)}
             shown[0] = list(shown_before)
         pairs = [part for number, ids in shown.items() for part in (number, pack_ids(ids))]
         fields = [part for pair in snapshot.pack().items() for part in pair]
@@ -271,14 +272,15 @@ def _page(reply: list[Any], key: SnapshotKey | None) -> Slice:
         lines += lines_of(block)
     offset = first * BLOCK_ITEMS
     lowest_key = HIGHEST_KEY
-    fingerprint = 0
+    about = meta_of(meta)
+    fingerprint = about.walked
     if place:
         fingerprint = PLACE.unpack(place)[3]
         lowest_id, lowest_score, *_ = PLACE.unpack(lowest)
         lowest_key = lowest_score, lowest_id
     return Slice(
         key=key or SnapshotKey(bytes.fromhex(session.decode()), 0),
-        as_of_ms=as_of_ms_of(meta),
+        as_of_ms=about.as_of_ms,
         total=total,
         bodies=[lines[index - offset] for index in chosen],
         next_position=position,

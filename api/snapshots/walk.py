@@ -32,6 +32,8 @@ RETRY_AFTER_SECONDS = 2
 LOCK_POLL_SECONDS = 0.02
 # A page is filled from at most this many rankings (count); each but the last is one page's tail.
 RANKINGS_PER_PAGE = 5
+# A lost walk is retraced through at most this many rankings (count), one query each.
+RETRACED_RANKINGS = 8
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +66,13 @@ class Standing(NamedTuple):
     position: int
     is_kept: bool
     degraded: Degraded
+
+
+class Retraced(NamedTuple):
+    """The snapshot a lost walk stands in, made again, and what was shown before it."""
+
+    snapshot: Snapshot
+    shown_before: list[int]
 
 
 class Flights:
@@ -304,23 +313,33 @@ class Walks:
 
     async def _follow(self, ranking: Ranking, owner: Owner, cursor: Cursor) -> Standing | None:
         key = SnapshotKey(cursor.session, cursor.generation)
+        is_redis_up = True
+        shown: list[int] | None = None
         try:
             kept = await self._store.load(owner, key.next())
-            shown = None if kept else await self._store.shown(owner, key)
+            if kept is not None:
+                return Standing(kept, 0, is_kept=True, degraded="none")
+            shown = await self._store.shown(owner, key)
         except StoreUnavailableError:
-            return await self._below_lowest(ranking, owner, cursor, is_redis_up=False)
-        if kept is not None:
-            return Standing(kept, 0, is_kept=True, degraded="none")
+            is_redis_up = False
+        shown_before: list[int] | None = None
         if shown is None:
-            return await self._below_lowest(ranking, owner, cursor, is_redis_up=True)
+            retraced = await self._retrace(ranking, owner, cursor)
+            if retraced is None:
+                return await self._below_lowest(ranking, owner, cursor, is_redis_up)
+            shown = shown_before = [*retraced.shown_before, *retraced.snapshot.ids]
         if len(shown) >= self._session_max:
             return None
-        as_of_ms = now_ms()
+        # Without Redis the clock stands still, so that the walk can be retraced.
+        as_of_ms = now_ms() if is_redis_up else cursor.as_of_ms
         items = await self.rank(ranking, owner, as_of_ms, cursor.variant, shown)
         if not items:
             return None
-        snapshot = Snapshot(key.next(), as_of_ms, items[: self._session_max - len(shown)])
-        is_kept = await self.keep(owner, snapshot, variant=cursor.variant)
+        items = items[: self._session_max - len(shown)]
+        snapshot = Snapshot(key.next(), as_of_ms, items, walked=cursor.fingerprint)
+        is_kept = is_redis_up and await self.keep(
+            owner, snapshot, variant=cursor.variant, shown_before=shown_before
+        )
         return Standing(snapshot, 0, is_kept, "none" if is_kept else "no_cache")
 
     # ---------- the way back, when Redis lost the snapshot
@@ -331,9 +350,9 @@ class Walks:
         """
         Rank again at the cursor's clock and find the place to go on from.
 
-        Where the ranking up to the cursor is still what the viewer saw, go on at the same place:
-        nothing is repeated or skipped. Where it moved, go on strictly below the lowest key the walk
-        has shown: nothing is repeated.
+        Where the rankings up to the cursor are still what the viewer saw, go on at the same place:
+        nothing is repeated or skipped. Where they moved, go on strictly below the lowest key the
+        walk has shown: nothing is repeated.
         """
         return await self._flights.join(
             ("way back", owner, cursor),
@@ -343,30 +362,40 @@ class Walks:
     async def _find_way_back(
         self, ranking: Ranking, owner: Owner, cursor: Cursor, is_redis_up: bool
     ) -> Standing:
-        if cursor.generation > 0:
-            return await self._below_lowest(ranking, owner, cursor, is_redis_up=is_redis_up)
-        items = await self.rank(ranking, owner, cursor.as_of_ms, cursor.variant, [])
-        key = SnapshotKey(cursor.session, 0)
-        snapshot = Snapshot(key, cursor.as_of_ms, items)
+        retraced = await self._retrace(ranking, owner, cursor)
+        if retraced is None:
+            return await self._below_lowest(ranking, owner, cursor, is_redis_up)
+        is_kept = is_redis_up and await self.keep(
+            owner,
+            retraced.snapshot,
+            variant=cursor.variant,
+            shown_before=retraced.shown_before,
+        )
+        degraded: Degraded = "none" if is_kept else "no_cache"
+        return Standing(retraced.snapshot, cursor.position, is_kept, degraded)
+
+    async def _retrace(self, ranking: Ranking, owner: Owner, cursor: Cursor) -> Retraced | None:
+        """Make the rankings of a walk again; None when they are not what the viewer saw."""
+        if cursor.generation >= RETRACED_RANKINGS:
+            return None
+        deadline = asyncio.get_running_loop().time() + self._rank_seconds
+        shown: list[int] = []
+        snapshot = Snapshot(SnapshotKey(cursor.session, 0), cursor.as_of_ms, [])
+        for generation in range(cursor.generation + 1):
+            self._check(deadline)
+            shown += snapshot.ids
+            walked = snapshot.fingerprint(len(snapshot.items))
+            items = await self.rank(ranking, owner, cursor.as_of_ms, cursor.variant, shown)
+            key = SnapshotKey(cursor.session, generation)
+            snapshot = Snapshot(key, cursor.as_of_ms, items, walked)
         is_same = (
-            cursor.position <= len(items)
+            cursor.position <= len(snapshot.items)
             and snapshot.fingerprint(cursor.position) == cursor.fingerprint
         )
-        if not is_same:
-            return await self._below_lowest(
-                ranking, owner, cursor, is_redis_up=is_redis_up, first=items
-            )
-        is_kept = is_redis_up and await self.keep(owner, snapshot, variant=cursor.variant)
-        return Standing(snapshot, cursor.position, is_kept, "none" if is_kept else "no_cache")
+        return Retraced(snapshot, shown) if is_same else None
 
     async def _below_lowest(
-        self,
-        ranking: Ranking,
-        owner: Owner,
-        cursor: Cursor,
-        *,
-        is_redis_up: bool,
-        first: list[RankedItem] | None = None,
+        self, ranking: Ranking, owner: Owner, cursor: Cursor, is_redis_up: bool
     ) -> Standing:
         """
         Rank at the cursor's clock until something is strictly below the lowest key shown.
@@ -374,20 +403,16 @@ class Walks:
         Everything at or above that key counts as shown. It becomes the list of a new walk, since
         the old one's is lost.
         """
+        deadline = asyncio.get_running_loop().time() + self._rank_seconds
         shown: list[int] = []
         below: list[RankedItem] = []
-        items = first
-        deadline = asyncio.get_running_loop().time() + self._rank_seconds
         while not below and len(shown) < self._session_max:
-            if asyncio.get_running_loop().time() > deadline:
-                raise StoreUnavailableError("clickhouse")
-            if items is None:
-                items = await self.rank(ranking, owner, cursor.as_of_ms, cursor.variant, shown)
+            self._check(deadline)
+            items = await self.rank(ranking, owner, cursor.as_of_ms, cursor.variant, shown)
             if not items:
                 break
             below = [item for item in items if item.key < cursor.lowest]
             shown += [item.item_id for item in items if item.key >= cursor.lowest]
-            items = None
         snapshot = Snapshot(SnapshotKey.fresh().next(), cursor.as_of_ms, below)
         is_kept = bool(
             is_redis_up
@@ -396,6 +421,11 @@ class Walks:
         )
         is_fine = is_kept or (is_redis_up and not below)
         return Standing(snapshot, 0, is_kept, "none" if is_fine else "no_cache")
+
+    def _check(self, deadline: float) -> None:
+        """Give up when several rankings together take longer than one may."""
+        if asyncio.get_running_loop().time() > deadline:
+            raise StoreUnavailableError("clickhouse")
 
     async def _known(self, ranking: Ranking, owner: Owner, cursor: Cursor) -> set[int]:
         """Return every id of the rankings a walk has been in, or at least of its last clock."""

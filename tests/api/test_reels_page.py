@@ -1,0 +1,176 @@
+"""GET /api/v1/reels and /trending: what one page holds."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from api.reels.schemas import ReelPage, TrendingPage
+from api.settings import Settings
+from tests.api.conftest import Api, Catalogue, Token, ids_of, new_id, page, serving
+from tests.api.proxy import Proxy
+
+
+async def test_a_page_is_what_the_contract_says(api: Api, bearer: Token) -> None:
+    headers = bearer(new_id())
+    response = await api.get("/api/v1/reels", headers=headers)
+
+    body = msgspec.json.decode(response.content, type=ReelPage)
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "private, no-store"
+    assert len(body.data) == 40
+    assert body.has_more
+    assert body.meta.algo == "ch"
+    assert body.meta.variant == "default"
+    assert (body.meta.cache_hit, body.meta.degraded, body.meta.fallback) == (False, "none", False)
+    assert abs(datetime.now(UTC) - body.meta.as_of) < timedelta(minutes=1)
+    assert body.meta.total_count >= 40
+    assert body.meta.response_time_ms > 0
+    assert response.json()["meta"]["as_of"].endswith("Z")
+
+
+async def test_items_are_hydrated(api: Api, bearer: Token, catalogue: Catalogue) -> None:
+    [video] = catalogue.videos(1, age=timedelta(seconds=1))
+    catalogue.plays({video: 1.0}, views=1_000_000)
+    catalogue.insert(
+        "video_engagement",
+        ["video_id", "views", "completions", "watch_ms", "likes", "shares", "comments"],
+        [[video, 10, 5.0, 1, 7, 3, 2]],
+    )
+    catalogue.refresh()
+
+    first = (await page(api, bearer(new_id()), limit=1))["data"][0]
+    creator = catalogue.client.command(
+        "select creator_id from raw.videos where video_id = {id:UInt64}", parameters={"id": video}
+    )
+    assert first["id"] == str(video)
+    assert first["creator_id"] == str(creator)
+    assert first["title"] == 'video 0 "quoted" \n 🎬'
+    assert first["duration_seconds"] == 15.5
+    assert (first["view_count"], first["like_count"]) == (10, 7)
+    assert (first["share_count"], first["comment_count"]) == (3, 2)
+    assert first["completion_rate"] == 0.5
+    assert 0 < first["ranking_score"] <= 1
+    assert first["source"] == "trending"
+    assert first["thumbnail_url"] is None
+    assert first["streaming_url"] == f"http://127.0.0.1:8000/api/v1/reels/stream/{video}"
+
+
+async def test_ids_above_2_53_survive(api: Api, bearer: Token, catalogue: Catalogue) -> None:
+    """Through ClickHouse, Python, JSON, Redis' Lua and the cursor; a double would round them."""
+    headers = bearer(new_id())
+    public = catalogue.public_ids()
+    made = await page(api, headers)
+    kept = await page(api, headers)
+    assert not made["meta"]["cache_hit"]
+    assert kept["meta"]["cache_hit"]
+    for body in (made, kept):
+        assert all(isinstance(item["id"], str) for item in body["data"])
+        assert set(ids_of(body)) <= public
+        assert any(item_id > 2**53 and item_id % 2 for item_id in ids_of(body))
+    assert made["data"] == kept["data"]
+
+
+async def test_scores_fall_and_ties_are_there(api: Api, bearer: Token) -> None:
+    """Saturation may lift somebody over a crowded creator, never by more than it must."""
+    items = (await page(api, bearer(new_id()), limit=50))["data"]
+    scores = [item["ranking_score"] for item in items]
+    assert scores[0] == max(scores)
+    assert len(set(scores)) < len(scores)
+
+
+async def test_algo_trending_pages_the_chart(api: Api, bearer: Token) -> None:
+    headers = bearer(new_id())
+    first = await page(api, headers, algo="trending", limit=30)
+    second = await page(api, headers, cursor=first["next_cursor"], limit=30)
+    assert first["meta"]["algo"] == second["meta"]["algo"] == "trending"
+    assert first["data"][0]["ranking_score"] == 1.0
+    scores = [item["ranking_score"] for item in first["data"] + second["data"]]
+    assert scores == sorted(scores, reverse=True)
+    assert not set(ids_of(first)) & set(ids_of(second))
+
+
+@pytest.mark.parametrize("window", ["1h", "24h", "7d"])
+async def test_the_chart_is_the_same_for_everyone(api: Api, bearer: Token, window: str) -> None:
+    answers = [
+        await api.get("/api/v1/reels/trending", params={"window": window}, headers=bearer(new_id()))
+        for _ in range(2)
+    ]
+    first, second = (msgspec.json.decode(a.content, type=TrendingPage) for a in answers)
+    assert first.data == second.data
+    assert len(first.data) == 100
+    assert first.meta.window == window
+    assert (first.meta.cache_hit, second.meta.cache_hit) == (False, True)
+    assert first.data[0].ranking_score == 1.0
+
+
+async def test_the_chart_outlives_clickhouse(
+    settings: Settings, catalogue: Catalogue, bearer: Token, clickhouse_proxy: Proxy
+) -> None:
+    broken = msgspec.structs.replace(settings, clickhouse_url=clickhouse_proxy.url)
+    path = "/api/v1/reels/trending"
+    async with serving(broken) as api:
+        good = (await api.get(path, headers=bearer(new_id()))).json()
+    clickhouse_proxy.cut()
+    async with serving(broken) as api:
+        stale = (await api.get(path, headers=bearer(new_id()))).json()
+        assert (await api.get(path, params={"window": "7d"}, headers=bearer(1))).status_code == 503
+    assert stale["data"] == good["data"]
+    assert (stale["meta"]["degraded"], stale["meta"]["fallback"]) == ("stale", True)
+
+
+async def test_concurrent_misses_are_one_query(
+    settings: Settings, catalogue: Catalogue, bearer: Token, clickhouse_proxy: Proxy
+) -> None:
+    """In one process by a shared future, between two by a lock in Redis."""
+    watched = msgspec.structs.replace(settings, clickhouse_url=clickhouse_proxy.url)
+    headers = bearer(new_id())
+    async with serving(watched) as one, serving(watched) as two:
+        # Connect both, and let the polling of releases be the only other traffic.
+        await page(one, bearer(new_id()))
+        await page(two, bearer(new_id()))
+        clickhouse_proxy.slow(0.3)
+        before = clickhouse_proxy.requests
+        pages = await asyncio.gather(*(page(api, headers) for api in (one, two) * 10))
+        asked = clickhouse_proxy.requests - before
+    assert len({str(body["data"]) for body in pages}) == 1
+    assert {body["meta"]["as_of"] for body in pages} == {pages[0]["meta"]["as_of"]}
+    # One ranking, and at most a poll or two per process in the time.
+    assert 1 <= asked <= 6
+
+
+async def test_a_release_makes_first_pages_new_and_leaves_cursors_alone(
+    settings: Settings, api: Api, bearer: Token, catalogue: Catalogue
+) -> None:
+    headers = bearer(new_id())
+    first = await page(api, headers)
+    assert (await page(api, headers))["meta"]["cache_hit"]
+
+    catalogue.client.command(
+        "insert into nova.ranking_releases (released_at, invocation_id) "
+        "select now64(3), toString(generateUUIDv4())"
+    )
+    async with asyncio.timeout(10):
+        while (await page(api, headers))["meta"]["as_of"] == first["meta"]["as_of"]:
+            await asyncio.sleep(0.1)
+
+    following = await page(api, headers, cursor=first["next_cursor"])
+    assert following["meta"]["as_of"] == first["meta"]["as_of"]
+    assert following["meta"]["cache_hit"]
+    assert not set(ids_of(first)) & set(ids_of(following))
+
+
+async def test_an_old_snapshot_is_not_a_first_page(
+    settings: Settings, catalogue: Catalogue, bearer: Token
+) -> None:
+    headers = bearer(new_id())
+    short = msgspec.structs.replace(settings, snapshot_fresh_seconds=1)
+    async with serving(short) as api:
+        first = await page(api, headers)
+        await asyncio.sleep(1.1)
+        second = await page(api, headers)
+    assert not second["meta"]["cache_hit"]
+    assert second["meta"]["as_of"] > first["meta"]["as_of"]
