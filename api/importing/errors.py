@@ -7,3 +7,7 @@ from api.actionable import ActionableError
 
 class ImportRefusedError(ActionableError):
     """The import cannot begin: files missing, wrong header, another clock, one already running."""
+
+
+class ImportInterruptedError(ActionableError):
+    """Postgres went away in the middle; what was stored stays, the same import goes on."""

@@ -20,7 +20,7 @@ from msgspec import Struct
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from api.importing.errors import ImportRefusedError
+from api.importing.errors import ImportInterruptedError, ImportRefusedError
 from api.importing.lines import copy_lines
 from api.importing.progress import Progress
 from api.importing.report import EntityCount, ImportReport, MalformedLine
@@ -30,6 +30,11 @@ MALFORMED_SHOWN = 1_000
 
 # Raised by app.import_* with a message made for the person at the terminal.
 REFUSED = "NVI01"
+
+
+# One import of a data set at a time. The wait is for one that was killed a moment ago.
+LOCK_KEY = "hashtextextended('app.import ' || %s, 0)"
+LOCK_WAIT = "10s"
 
 
 class SourceFile(Struct, frozen=True):
@@ -119,18 +124,29 @@ def import_session(settings: Settings, source: str) -> Iterator[Connection]:
         connection.execute("set timezone = 'UTC'")
         connection.execute("set temp_buffers = '64MB'")
         connection.execute("set work_mem = '64MB'")
-        taken = connection.execute(
-            "select pg_try_advisory_lock(hashtextextended('app.import ' || %s, 0))", (source,)
-        ).fetchone()
-        if not value(taken):
-            raise ImportRefusedError(f"another import of {source} is running")
+        # Killed, we must not go on working in the server: the next import waits for us.
+        connection.execute("set client_connection_check_interval = '500ms'")
+        try:
+            connection.execute("select set_config('lock_timeout', %s, false)", (LOCK_WAIT,))
+            connection.execute(f"select pg_advisory_lock({LOCK_KEY})", (source,))
+            connection.execute("reset lock_timeout")
+        except psycopg.errors.LockNotAvailable as exc:
+            raise ImportRefusedError(f"another import of {source} is running") from exc
         try:
             yield connection
         except psycopg.Error as exc:
+            if connection.broken:
+                raise ImportInterruptedError(
+                    "Postgres closed the connection; the same command goes on where it was"
+                ) from exc
             if exc.sqlstate != REFUSED:
                 raise
             hint = f". {exc.diag.message_hint}" if exc.diag.message_hint else ""
             raise ImportRefusedError(f"{exc.diag.message_primary}{hint}") from exc
+        finally:
+            # Closing would free it too, but only once the server has noticed.
+            if not connection.broken:
+                connection.execute(f"select pg_advisory_unlock({LOCK_KEY})", (source,))
 
 
 def report_of(

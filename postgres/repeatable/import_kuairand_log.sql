@@ -29,10 +29,12 @@ begin
         videos.creator_id,
         parsed.row_at,
         parsed.play_ms,
-        -- Loops play longer than the video lasts: one full watch. Length unknown: share unknown.
-        least(
-            1, parsed.play_ms / nullif(coalesce(parsed.duration_ms, videos.duration_ms), 0)::real
-        ),
+        -- Loops play longer than the video lasts: one full watch. Length unknown: share unknown,
+        -- which least() alone would turn into 1.
+        case
+            when coalesce(parsed.duration_ms, videos.duration_ms) > 0
+                then least(1, parsed.play_ms / coalesce(parsed.duration_ms, videos.duration_ms)::real)
+        end,
         array_remove(
             array[
                 'impression',
