@@ -66,7 +66,7 @@ def landing_lags(settings: Settings) -> list[LandingLag]:
     """Return what the landing worker last reported; empty when Redis is away."""
     try:
         with redis.Redis.from_url(settings.redis_url, socket_timeout=1) as client:
-            reported: dict[bytes, bytes] = client.hgetall("nova:landing")  # type: ignore[assignment]
+            reported: dict[bytes, bytes] = client.hgetall("nova:landing")
     except redis.RedisError:
         return []
     lags = []
