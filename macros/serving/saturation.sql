@@ -2,10 +2,10 @@
     `saturation_window_places` consecutive places; docs/ranking.md has the rule and its proof.
 
     `spacing` is, in rank order, (rank, rank of the video of the same creator that must be a whole
-    window ahead, or 0). The first `settled` ranks keep their places: the caller knows they obey.
+    window ahead, or 0). Ranks before `crowded_from` keep their places: the caller knows that they obey.
     Best first, each other video takes the earliest free place a window behind the one ahead of
     it; who finds none goes to the end; places nobody could take are closed. -#}
-{%- macro saturated_ranks(spacing, settled) -%}
+{%- macro saturated_ranks(spacing, crowded_from) -%}
 arrayFilter(
         place -> place != 0,
         arrayFold(
@@ -14,22 +14,25 @@ arrayFilter(
                 [video.1],
                 arraySlice(places, {{ earliest_place('places', 'video') }} + 1)
             ),
-            arraySlice({{ spacing }}, {{ settled }} + 1),
-            arrayResize(range(toUInt64(1), {{ settled }} + 1), length({{ spacing }}), 0)
+            arraySlice({{ spacing }}, {{ crowded_from }}),
+            arrayResize(range(1, {{ crowded_from }}), length({{ spacing }}), 0)
         )
     )
 {%- endmacro -%}
 
-{#- The earliest free place (0 in `places`) for a video, or the place after the last. -#}
+{#- The earliest free place (0 in `places`) from `allowed` on; the one behind the last always is. -#}
 {%- macro earliest_place(places, video) -%}
-if(
-                    has(arraySlice({{ places }}, {{ earliest_allowed(places, video) }}), 0),
-                    indexOf(arraySlice({{ places }}, {{ earliest_allowed(places, video) }}), 0)
-                    + {{ earliest_allowed(places, video) }} - 1,
-                    length({{ places }}) + 1
-                )
+indexOf(arraySlice(arrayPushBack({{ places }}, 0), {{ earliest_allowed(places, video) }}), 0)
+                + {{ earliest_allowed(places, video) }} - 1
 {%- endmacro -%}
 
 {%- macro earliest_allowed(places, video) -%}
-if({{ video }}.2 = 0, 1, indexOf({{ places }}, {{ video }}.2) + {{ var('saturation_window_places') }})
+least(
+                    length({{ places }}) + 1,
+                    if(
+                        {{ video }}.2 = 0,
+                        toUInt64(1),
+                        indexOf({{ places }}, {{ video }}.2) + {{ var('saturation_window_places') }}
+                    )
+                )
 {%- endmacro -%}

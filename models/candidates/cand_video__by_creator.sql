@@ -12,6 +12,7 @@ select
     video_id,
     completion,
     engagement,
+    {{ reel_card() }} as card,
     toUInt32(
         row_number() over (
             partition by creator_id

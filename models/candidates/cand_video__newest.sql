@@ -11,5 +11,6 @@ select
     video_id,
     creator_id,
     completion,
-    engagement
+    engagement,
+    {{ reel_card() }} as card
 from {{ ref('reel_cards') }}

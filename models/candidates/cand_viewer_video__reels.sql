@@ -1,15 +1,19 @@
 -- The videos a viewer may be shown, each once, under the strongest of its sources:
 -- 1 followee, 2 trending, 3 affinity, and only when those leave less than a page,
 -- 4 fill_trending, 5 fill_newest.
---
--- The viewer's lists are read once, as a constant: keys are looked up with it, and no join
--- repeats thousands of ids beside every video.
 with
 
-(
-    select (excluded_videos, excluded_creators, followees, affinity_creators, affinities)
-    from {{ ref('cand_viewer__lists') }}
-) as lists,
+excluded_videos as (
+
+    select video_id from {{ ref('cand_viewer_video__excluded') }}
+
+),
+
+excluded_creators as (
+
+    select creator_id from {{ ref('cand_viewer_creator__excluded') }}
+
+),
 
 followees as (
 
@@ -19,39 +23,22 @@ followees as (
         published_at,
         completion,
         engagement,
+        card,
         1 as source_rank
 
     from {{ ref('cand_video__by_creator') }}
     where
-        creator_id in (lists.3)
+        creator_id in (
+            select followee_id
+            from {{ source('raw', 'follows_current') }}
+            where follower_id = {{ viewer_id() }}
+        )
         and published_at > {{ as_of() }} - toIntervalHour({{ var('followee_window_hours') }})
         and published_at <= {{ as_of() }}
     order by
         published_at desc,
         video_id desc
     limit {{ var('followee_candidates_videos') }}
-
-),
-
-affinity as (
-
-    select
-        video_id,
-        creator_id,
-        published_at,
-        completion,
-        engagement,
-        3 as source_rank
-
-    from {{ ref('cand_video__by_creator') }}
-    where
-        creator_id in (lists.4)
-        and recency_rank <= {{ var('affinity_candidates_per_creator_videos') }}
-    order by
-        lists.5[indexOf(lists.4, creator_id)] desc,
-        published_at desc,
-        video_id desc
-    limit {{ var('affinity_candidates_videos') }}
 
 ),
 
@@ -64,12 +51,43 @@ trending as (
         published_at,
         completion,
         engagement,
+        card,
         if(window = '24h', 2, 4) as source_rank
 
     from {{ ref('trending_reels') }}
     where
         (window = '24h' and rank <= {{ var('trending_candidates_videos') }})
         or window = '7d'
+
+),
+
+affinity as (
+
+    select
+        video_id,
+        creator_id,
+        published_at,
+        completion,
+        engagement,
+        card,
+        3 as source_rank
+
+    from {{ ref('cand_video__by_creator') }}
+    where
+        creator_id in (
+            select creator_id
+            from {{ ref('sig_viewer_creator__affinity') }}
+            where viewer_id = {{ viewer_id() }}
+            order by affinity desc, creator_id desc
+            limit {{ var('affinity_candidates_creators') }}
+        )
+        and recency_rank <= {{ var('affinity_candidates_per_creator_videos') }}
+        and published_at <= {{ as_of() }}
+    order by
+        recency_rank,
+        published_at desc,
+        video_id desc
+    limit {{ var('affinity_candidates_videos') }}
 
 ),
 
@@ -83,13 +101,14 @@ newest as (
         published_at,
         completion,
         engagement,
+        card,
         5 as source_rank
 
     from {{ ref('cand_video__newest') }}
     where
         published_at <= {{ as_of() }}
-        and video_id not in (lists.1)
-        and creator_id not in (lists.2)
+        and video_id not in (excluded_videos)
+        and creator_id not in (excluded_creators)
     order by
         published_at desc,
         video_id desc
@@ -117,13 +136,13 @@ allowed as (
         published_at,
         completion,
         engagement,
+        card,
         source_rank
 
     from sourced
     where
-        video_id not in (lists.1)
-        and creator_id not in (lists.2)
-        and published_at <= {{ as_of() }}
+        video_id not in (excluded_videos)
+        and creator_id not in (excluded_creators)
     order by source_rank
     limit 1 by video_id
 
@@ -132,8 +151,15 @@ allowed as (
 counted as (
 
     select
-        *,
+        video_id,
+        creator_id,
+        published_at,
+        completion,
+        engagement,
+        card,
+        source_rank,
         countIf(source_rank <= 3) over () as candidates
+
     from allowed
 
 )
@@ -144,6 +170,7 @@ select
     published_at,
     completion,
     engagement,
+    card,
     source_rank
 from counted
 where

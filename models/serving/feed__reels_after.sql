@@ -31,6 +31,7 @@ listed as (
         creator_id,
         source_rank,
         score_ppm,
+        card,
         0 as shown_place
     from scored
 
@@ -41,6 +42,7 @@ listed as (
         creator_id,
         0 as source_rank,
         0 as score_ppm,
+        defaultValueOfTypeName($${{ reel_card_type() }}$$) as card,
         shown_place
     from shown_last
 
@@ -53,6 +55,7 @@ ranked as (
         creator_id,
         source_rank,
         score_ppm,
+        card,
         row_number() over (
             order by
                 source_rank = 0 desc,
@@ -71,9 +74,7 @@ ranked as (
 spaced as (
 
     select
-        video_id,
-        source_rank,
-        score_ppm,
+        (video_id, creator_id, source_rank, score_ppm, card) as video,
         rank,
         lagInFrame(rank, {{ var('saturation_per_creator_places') }}, 0) over (
             partition by creator_id
@@ -91,10 +92,10 @@ gathered as (
 
     select
         arraySort(groupArray((rank, rank_ahead))) as spacing,
-        arraySort(groupArray((rank, video_id, source_rank, score_ppm))) as videos,
+        arraySort(entry -> entry.1, groupArray((rank, video))) as videos,
         minIf(rank, rank_ahead > 0 and rank - rank_ahead < {{ var('saturation_window_places') }})
             as first_crowded,
-        if(first_crowded = 0, length(spacing), first_crowded - 1) as settled
+        if(first_crowded = 0, length(videos) + 1, first_crowded) as crowded_from
 
     from spaced
 
@@ -103,45 +104,46 @@ gathered as (
 saturated as (
 
     select
-        videos,
-        {{ saturated_ranks('spacing', 'settled') }} as ranks
+        videos.2 as videos,
+        {{ saturated_ranks('spacing', 'crowded_from') }} as ranks,
+        arraySort((place, rank) -> rank, arrayEnumerate(ranks), ranks) as places
+
     from gathered
 
 ),
 
-(
-    select
-        arraySlice(
-            arrayFilter(
-                video -> video.3 != 0,
-                arraySort(
-                    (video, place) -> place,
-                    videos,
-                    arraySort((place, rank) -> rank, arrayEnumerate(ranks), ranks)
-                )
-            ),
-            1,
-            {{ var('feed_videos') }}
-        )
+served as (
+
+    select arraySlice(
+        arrayFilter(
+            video -> video.3 != 0,
+            arraySort((video, place) -> place, videos, places)
+        ),
+        1,
+        {{ var('feed_videos') }}
+    ) as videos
     from saturated
-) as served
+
+)
 
 select
-    toUInt32(indexOf(served.2, cards.video_id)) as position,
-    cards.video_id as video_id,
-    cards.creator_id as creator_id,
-    toUInt32(served.4[position]) as score_ppm,
+    toUInt32(position) as position,
+    video.1 as video_id,
+    video.2 as creator_id,
+    toUInt32(video.4) as score_ppm,
     toLowCardinality(
-        ['followee', 'trending', 'affinity', 'fill_trending', 'fill_newest'][served.3[position]]
+        ['followee', 'trending', 'affinity', 'fill_trending', 'fill_newest'][video.3]
     ) as source,
-    cards.title as title,
-    cards.duration_ms as duration_ms,
-    cards.view_count as view_count,
-    cards.like_count as like_count,
-    cards.share_count as share_count,
-    cards.comment_count as comment_count,
-    cards.completion_rate as completion_rate,
-    cards.thumbnail_url as thumbnail_url,
-    cards.created_at as created_at
-from {{ ref('reel_cards') }} as cards
-where cards.video_id in (served.2)
+    video.5.title as title,
+    video.5.duration_ms as duration_ms,
+    video.5.view_count as view_count,
+    video.5.like_count as like_count,
+    video.5.share_count as share_count,
+    video.5.comment_count as comment_count,
+    video.5.completion_rate as completion_rate,
+    video.5.thumbnail_url as thumbnail_url,
+    video.5.created_at as created_at
+from served
+array join
+    videos as video,
+    arrayEnumerate(videos) as position

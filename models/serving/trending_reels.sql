@@ -17,7 +17,15 @@ hours as (
 
 cards as (
 
-    select * from {{ ref('reel_cards') }}
+    select
+        video_id,
+        creator_id,
+        published_at,
+        completion,
+        engagement,
+        {{ reel_card() }} as card
+
+    from {{ ref('reel_cards') }}
 
 ),
 
@@ -48,6 +56,7 @@ ranked as (
         cards.published_at as published_at,
         cards.completion as completion,
         cards.engagement as engagement,
+        cards.card as card,
         row_number() over (
             partition by windows.window
             order by
@@ -69,6 +78,7 @@ select
     published_at,
     points,
     completion,
-    engagement
+    engagement,
+    card
 from ranked
 where rank <= {{ var('trending_chart_videos') }}
