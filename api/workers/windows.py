@@ -136,7 +136,7 @@ class LandingStore:
             # The server's message may quote the statement, and with it the password.
             raise LandingError(
                 f"ClickHouse refused the named collection {name} ({type(exc).__name__}): "
-                "the landing user needs the grants in clickhouse/access/landing.sql"
+                "the landing user needs the grants in clickhouse/access/landing_writer.sql"
             ) from None
         self.collection = name
 

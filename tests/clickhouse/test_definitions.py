@@ -26,7 +26,7 @@ def clickhouse(clickhouse_url: str) -> Iterator[Client]:
 
 def statements(path: Path, cluster: str = "") -> list[str]:
     text = path.read_text()
-    for name, value in cluster_variables(cluster).items():
+    for name, value in {**cluster_variables(cluster), "after_txid": "0"}.items():
         text = text.replace(f"${{{name}}}", value)
     return [part for part in re.split(r";[ \t]*$", text, flags=re.MULTILINE) if part.strip()]
 

@@ -1,4 +1,4 @@
--- One window of blocks. A repeat lands rows twice; ReplacingMergeTree keeps one of each version.
+-- One window of blocks. A repeat lands rows again, and FINAL keeps one of each version.
 insert into raw.blocks (
     blocker_id,
     blocked_id,

@@ -1,4 +1,4 @@
--- One window of follows. A repeat lands rows twice; ReplacingMergeTree keeps one of each version.
+-- One window of follows. A repeat lands rows again, and FINAL keeps one of each version.
 insert into raw.follows (
     follower_id,
     followee_id,

@@ -1,4 +1,4 @@
--- One window of not_interested. A repeat lands rows twice; ReplacingMergeTree keeps one of each version.
+-- One window of not_interested. A repeat lands rows again, and FINAL keeps one of each version.
 insert into raw.not_interested (
     user_id,
     video_id,

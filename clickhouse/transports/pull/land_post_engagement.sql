@@ -1,4 +1,4 @@
--- One window of post_engagement. A repeat lands rows twice; ReplacingMergeTree keeps one of each version.
+-- One window of post_engagement. A repeat lands rows again, and FINAL keeps one of each version.
 insert into raw.post_engagement (
     post_id,
     exposures,

@@ -1,4 +1,4 @@
--- One window of users. A repeat lands rows twice; ReplacingMergeTree keeps one of each version.
+-- One window of users. A repeat lands rows again, and FINAL keeps one of each version.
 insert into raw.users (
     user_id,
     username,

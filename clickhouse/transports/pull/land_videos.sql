@@ -1,4 +1,4 @@
--- One window of videos. A repeat lands rows twice; ReplacingMergeTree keeps one of each version.
+-- One window of videos. A repeat lands rows again, and FINAL keeps one of each version.
 insert into raw.videos (
     video_id,
     creator_id,

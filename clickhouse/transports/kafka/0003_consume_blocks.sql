@@ -1,0 +1,28 @@
+-- Changes of app.blocks from Debezium, into the same landing table as pull.
+create table if not exists raw.kafka_blocks ${on_cluster} (
+    blocker_id UInt64,
+    blocked_id UInt64,
+    created_at String,
+    deleted Bool,
+    _txid UInt64,
+    _version UInt64
+)
+engine = Kafka(nova_kafka)
+settings
+    kafka_topic_list = 'nova.app.blocks',
+    kafka_group_name = 'nova_blocks',
+    kafka_format = 'JSONEachRow',
+    kafka_flush_interval_ms = 500,
+    input_format_skip_unknown_fields = 1;
+
+create materialized view if not exists raw.kafka_blocks_mv ${on_cluster}
+to raw.blocks
+as
+select
+    blocker_id,
+    blocked_id,
+    parseDateTime64BestEffort(kafka_blocks.created_at, 3, 'UTC') as created_at,
+    deleted,
+    _txid,
+    _version
+from raw.kafka_blocks;

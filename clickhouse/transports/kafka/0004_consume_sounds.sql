@@ -1,0 +1,30 @@
+-- Changes of app.sounds from Debezium, into the same landing table as pull.
+create table if not exists raw.kafka_sounds ${on_cluster} (
+    id UInt64,
+    name String,
+    is_original Bool,
+    created_at String,
+    deleted Bool,
+    _txid UInt64,
+    _version UInt64
+)
+engine = Kafka(nova_kafka)
+settings
+    kafka_topic_list = 'nova.app.sounds',
+    kafka_group_name = 'nova_sounds',
+    kafka_format = 'JSONEachRow',
+    kafka_flush_interval_ms = 500,
+    input_format_skip_unknown_fields = 1;
+
+create materialized view if not exists raw.kafka_sounds_mv ${on_cluster}
+to raw.sounds
+as
+select
+    id as sound_id,
+    name,
+    is_original,
+    parseDateTime64BestEffort(kafka_sounds.created_at, 3, 'UTC') as created_at,
+    deleted,
+    _txid,
+    _version
+from raw.kafka_sounds;

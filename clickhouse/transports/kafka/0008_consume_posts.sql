@@ -1,0 +1,32 @@
+-- Changes of app.posts from Debezium, into the same landing table as pull.
+create table if not exists raw.kafka_posts ${on_cluster} (
+    id UInt64,
+    author_id UInt64,
+    body String,
+    hashtags Array(String),
+    created_at String,
+    deleted Bool,
+    _txid UInt64,
+    _version UInt64
+)
+engine = Kafka(nova_kafka)
+settings
+    kafka_topic_list = 'nova.app.posts',
+    kafka_group_name = 'nova_posts',
+    kafka_format = 'JSONEachRow',
+    kafka_flush_interval_ms = 500,
+    input_format_skip_unknown_fields = 1;
+
+create materialized view if not exists raw.kafka_posts_mv ${on_cluster}
+to raw.posts
+as
+select
+    id as post_id,
+    author_id,
+    body,
+    hashtags,
+    parseDateTime64BestEffort(kafka_posts.created_at, 3, 'UTC') as created_at,
+    deleted,
+    _txid,
+    _version
+from raw.kafka_posts;
