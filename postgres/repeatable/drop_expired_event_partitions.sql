@@ -14,7 +14,7 @@ begin
         raise exception 'events are kept for %: less than no time', p_keep;
     end if;
 
-    perform pg_advisory_xact_lock(hashtextextended('app.event_partitions', 0));
+    lock table app.events in share update exclusive mode;
     for v_name in
         select partitions.relname
         from pg_inherits

@@ -19,8 +19,9 @@ begin
         from generate_series(app.event_week(p_from), p_to, '7 days', 'utc') as weeks (week)
         where to_regclass('app.' || app.event_partition_name(weeks.week)) is null
     loop
-        -- Two sessions that miss the same week: the second waits, then finds it.
-        perform pg_advisory_xact_lock(hashtextextended('app.event_partitions', 0));
+        -- Two sessions that miss the same week: the second waits, then finds it. An advisory lock
+        -- would not do: only a lock on a table makes a session look at the catalogue afresh.
+        lock table app.events in share update exclusive mode;
         v_name := app.event_partition_name(v_week);
         continue when to_regclass('app.' || v_name) is not null;
 

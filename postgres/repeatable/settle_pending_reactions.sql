@@ -9,8 +9,18 @@ returns void
 language plpgsql
 as $$
 begin
+    -- Before any is taken out: an unlike of an unknown video is a mistake, not a repeat.
+    if exists (
+        select 1
+        from pg_temp.pending_events
+        where action in ('unlike', 'not_interested')
+    ) then
+        perform app.refuse_unknown_items();
+    end if;
+
     if exists (select 1 from pg_temp.pending_events where action in ('like', 'unlike')) then
-        -- A row to lock for every pair that may become liked; it says "not liked" so far.
+        -- A row to lock for every pair, saying "not liked" so far; for unlikes too, else a like that
+        -- commits between the lock and the comparison would be changed without its lock.
         insert into app.likes (user_id, item_type, item_id, deleted)
         select distinct
             user_id,
@@ -18,7 +28,7 @@ begin
             item_id,
             true
         from pg_temp.pending_events
-        where action = 'like'
+        where action in ('like', 'unlike')
         order by
             user_id,
             item_type,
@@ -127,9 +137,6 @@ begin
     end if;
 
     if exists (select 1 from pg_temp.pending_events where action = 'not_interested') then
-        -- Here, because the foreign key would refuse an unknown video less clearly.
-        perform app.refuse_unknown_items();
-
         delete from pg_temp.pending_events as pending
         where
             action = 'not_interested'

@@ -5,7 +5,7 @@ create or replace function app.watch_video(
     p_viewer_id bigint,
     p_video_id bigint,
     p_watch_ms integer,
-    p_completion real default null,
+    p_completion double precision default null,
     p_feed_request_id uuid default null
 )
 returns bigint
@@ -24,7 +24,7 @@ begin
         p_video_id,
         'view',
         p_watch_ms => p_watch_ms,
-        p_completion => p_completion,
+        p_completion => p_completion::real,
         p_feed_request_id => p_feed_request_id
     );
 
@@ -32,5 +32,5 @@ begin
 end;
 $$;
 
-comment on function app.watch_video(bigint, bigint, integer, real, uuid) is
+comment on function app.watch_video(bigint, bigint, integer, double precision, uuid) is
 'Records a playback; returns the views of the video (count).';

@@ -1,0 +1,154 @@
+"""The functions behind the write endpoints: idempotent, and they answer with the new count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+Connection = psycopg.Connection[Any]
+Refused = Callable[[str], Any]
+
+
+def call(connection: Connection, function: str, *arguments: Any) -> Any:
+    places = ", ".join(["%s"] * len(arguments))
+    row = connection.execute(f"select * from app.{function}({places})", arguments).fetchone()
+    assert row is not None
+    return row[0] if len(row) == 1 else row
+
+
+def actions(connection: Connection) -> list[str]:
+    rows = connection.execute("select action from app.events order by event_time, action")
+    return [action for (action,) in rows]
+
+
+@pytest.mark.parametrize("item_type", ["video", "post"])
+def test_liking_again_and_again_is_one_like(world: Connection, item_type: str) -> None:
+    assert call(world, "like_item", 7, item_type, 1) == (1, True)
+    assert call(world, "like_item", 7, item_type, 1) == (1, True)
+    assert call(world, "like_item", 8, item_type, 1) == (2, True)
+    assert call(world, "unlike_item", 7, item_type, 1) == (1, False)
+    assert call(world, "unlike_item", 7, item_type, 1) == (1, False)
+
+
+def test_no_press_of_the_like_button_is_lost_within_a_second(world: Connection) -> None:
+    """A second holds each event once, so quick presses are dated one second after the other."""
+    for _ in range(3):
+        assert call(world, "like_item", 7, "video", 1) == (1, True)
+        assert call(world, "unlike_item", 7, "video", 1) == (0, False)
+    assert call(world, "like_item", 7, "video", 1) == (1, True)
+    assert actions(world) == ["like", "unlike"] * 3 + ["like"]
+
+
+def test_two_comments_within_a_second_are_two_comments(world: Connection) -> None:
+    first, count = call(world, "comment_on_item", 7, "video", 1, "Nice")
+    assert count == 1
+    second, count = call(world, "comment_on_item", 7, "video", 1, "Very nice")
+    assert count == 2
+    assert second > first
+    assert call(world, "delete_comment", 7, first) is True
+    assert call(world, "delete_comment", 7, first) is False
+    assert call(world, "delete_comment", 7, second) is True
+    assert call(world, "item_count", "video", 1, "comments") == 0
+
+
+def test_a_comment_belongs_to_its_writer(world: Connection, refused: Refused) -> None:
+    comment, _ = call(world, "comment_on_item", 7, "post", 1, "Mine")
+    with refused("NV403") as refusal:
+        call(world, "delete_comment", 8, comment)
+    assert refusal.field == "comment_id"
+    with refused("NV404"):
+        call(world, "delete_comment", 7, comment + 1)
+
+
+def test_a_watch_counts_at_most_once_through(world: Connection) -> None:
+    assert call(world, "watch_video", 7, 1, 9000, 2.5) == 1
+    assert call(world, "watch_video", 8, 1, 1000) == 2
+    row = world.execute("select completions, watch_ms from app.video_engagement").fetchone()
+    assert row == (1, 10000)
+
+
+def test_a_share_returns_the_shares(world: Connection) -> None:
+    assert call(world, "share_item", 7, "video", 1) == 1
+    assert call(world, "share_item", 8, "video", 1) == 2
+
+
+def test_a_hidden_video_stays_hidden(world: Connection) -> None:
+    assert call(world, "hide_video", 7, 1) is True
+    assert call(world, "hide_video", 7, 1) is False
+    row = world.execute("select user_id, video_id, deleted from app.not_interested").fetchall()
+    assert row == [(7, 1, False)]
+
+
+def test_a_follow_comes_back_in_its_old_row_with_a_newer_version(world: Connection) -> None:
+    versions = []
+    for function, changed in [
+        ("follow_user", True),
+        ("follow_user", False),
+        ("unfollow_user", True),
+        ("unfollow_user", False),
+        ("follow_user", True),
+    ]:
+        assert call(world, function, 7, 1) is changed
+        versions += world.execute("select _version, deleted from app.follows").fetchall()
+
+    assert [deleted for _, deleted in versions] == [False, False, True, True, False]
+    assert [v for v, _ in versions] == sorted(v for v, _ in versions)
+    assert len({v for v, _ in versions}) == 3
+
+
+def test_a_block_ends_the_follows_both_ways_and_lifting_it_does_not_restore_them(
+    world: Connection,
+) -> None:
+    call(world, "follow_user", 7, 1)
+    call(world, "follow_user", 1, 7)
+    assert call(world, "block_user", 7, 1) is True
+    assert call(world, "block_user", 7, 1) is False
+    assert call(world, "unblock_user", 7, 1) is True
+    assert call(world, "unblock_user", 7, 1) is False
+    assert world.execute("select 1 from app.follows where not deleted").fetchall() == []
+
+
+def test_a_post_is_its_authors_to_delete(world: Connection, refused: Refused) -> None:
+    post = call(world, "create_post", 4711, "First! #hello", ["hello"])
+    with refused("NV403"):
+        call(world, "delete_post", 8, post)
+    assert call(world, "delete_post", 4711, post) is True
+    assert call(world, "delete_post", 4711, post) is False
+    with refused("NV404") as refusal:
+        call(world, "like_item", 7, "post", post)
+    assert refusal.field == "post_id"
+
+
+@pytest.mark.parametrize(
+    ("code", "field", "function", "arguments"),
+    [
+        ("NV404", "video_id", "like_item", (7, "video", 99)),
+        ("NV404", "post_id", "unlike_item", (7, "post", 99)),
+        ("NV400", "item_type", "like_item", (7, "sound", 1)),
+        ("NV404", "video_id", "watch_video", (7, 99, 5)),
+        ("NV400", "watch_ms", "watch_video", (7, 1, -5)),
+        ("NV400", "completion", "watch_video", (7, 1, 5, -0.5)),
+        ("NV404", "video_id", "hide_video", (7, 99)),
+        ("NV400", "body", "comment_on_item", (7, "video", 1, " \n")),
+        ("NV404", "followee_id", "follow_user", (7, 99)),
+        ("NV400", "followee_id", "follow_user", (7, 7)),
+        ("NV400", "blocked_id", "block_user", (7, 7)),
+        ("NV400", "body", "create_post", (7, "")),
+        ("NV404", "post_id", "delete_post", (7, 99)),
+    ],
+)
+def test_a_refusal_names_the_field(
+    shared_world: Connection,
+    refused: Refused,
+    code: str,
+    field: str,
+    function: str,
+    arguments: tuple[Any, ...],
+) -> None:
+    with refused(code) as refusal:
+        call(shared_world, function, *arguments)
+    assert refusal.field == field
+    assert refusal.index is None
