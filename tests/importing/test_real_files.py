@@ -21,6 +21,7 @@ from api.importing.tiktok import import_tiktok
 from api.migrate import migrate_clickhouse
 from api.settings import Settings
 from api.stack.clickhouse import ClickHouseServer
+from api.stack.migrations import cluster_variables
 from api.stack.ports import free_port
 from api.workers.landing import land_until_settled
 
@@ -44,7 +45,7 @@ def own_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHo
     """An engine of this test alone: a million rows would be in every other test's trending."""
     server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse"), free_port(), "only-here")
     server.start()
-    migrate_clickhouse(server.url, ROOT)
+    migrate_clickhouse(server.url, ROOT, variables=cluster_variables(""))
     yield server
     server.stop()
 
