@@ -14,10 +14,12 @@ create table app.import_clocks (
 comment on table app.import_clocks is
 'One row per data set ever imported: how far its times are moved, for every later import of it.';
 comment on column app.import_clocks.source is 'Data set: kuairand, tiktok, hackernews or sample.';
-comment on column app.import_clocks.is_shifted is 'Whether its newest row was moved to the first import.';
+comment on column app.import_clocks.is_shifted is
+'Whether its newest row was moved to the first import.';
 comment on column app.import_clocks.shift_seconds is
 'Added to every time (seconds). Whole seconds, so that what shares a second goes on sharing one.';
-comment on column app.import_clocks.newest_at is 'Newest row of the data set, by its own clock (UTC).';
+comment on column app.import_clocks.newest_at is
+'Newest row of the data set, by its own clock (UTC).';
 comment on column app.import_clocks.created_at is 'First import (UTC).';
 
 create table app.import_runs (
@@ -33,15 +35,18 @@ create table app.import_runs (
     constraint import_run_has_a_clock foreign key (source) references app.import_clocks (source)
 );
 
-comment on table app.import_runs is 'One row per import; an unfinished one is resumed by the same import.';
+comment on table app.import_runs is
+'One row per import; an unfinished one is resumed by the same import.';
 comment on column app.import_runs.id is 'Import.';
 comment on column app.import_runs.source is 'Data set.';
-comment on column app.import_runs.files is 'SHA-256 of each file by name: only the same files resume an import.';
+comment on column app.import_runs.files is
+'SHA-256 of each file by name: only the same files resume an import.';
 comment on column app.import_runs.options is 'What else was asked for, as an object.';
 comment on column app.import_runs.covers_until is
 'Newest time this import could bring in, by the clock of the data set (UTC).';
 comment on column app.import_runs.started_at is 'When it began (UTC).';
-comment on column app.import_runs.finished_at is 'When its last chunk was stored (UTC); null before.';
+comment on column app.import_runs.finished_at is
+'When its last chunk was stored (UTC); null before.';
 
 create table app.import_chunks (
     run_id bigint not null,
@@ -84,9 +89,11 @@ comment on table app.import_counts is 'One row per chunk and entity found in it.
 comment on column app.import_counts.run_id is 'Import.';
 comment on column app.import_counts.file is 'File name without its folder.';
 comment on column app.import_counts.from_line is 'First line of the chunk.';
-comment on column app.import_counts.entity is 'What was found: users, videos, plays, likes, and so on.';
+comment on column app.import_counts.entity is
+'What was found: users, videos, plays, likes, and so on.';
 comment on column app.import_counts.read_rows is 'How often the chunk speaks of one (count).';
-comment on column app.import_counts.inserted_rows is 'How many of those were new (count); the rest are duplicates.';
+comment on column app.import_counts.inserted_rows is
+'How many of those were new (count); the rest are duplicates.';
 
 create table app.import_malformed_lines (
     run_id bigint not null,
@@ -102,6 +109,8 @@ create table app.import_malformed_lines (
 comment on table app.import_malformed_lines is 'One row per line that an import skipped.';
 comment on column app.import_malformed_lines.run_id is 'Import.';
 comment on column app.import_malformed_lines.file is 'File name without its folder.';
-comment on column app.import_malformed_lines.line_number is 'Line (1 is the first line of the file).';
-comment on column app.import_malformed_lines.column_name is 'First column with a bad value; empty when it is the whole line.';
+comment on column app.import_malformed_lines.line_number is
+'Line (1 is the first line of the file).';
+comment on column app.import_malformed_lines.column_name is
+'First column with a bad value; empty when it is the whole line.';
 comment on column app.import_malformed_lines.reason is 'What is wrong, in words.';

@@ -1,6 +1,6 @@
 -- generate_topics(): what the generated world is about. Subjects finish the titles.
 create or replace function app.generate_topics()
-returns table (topic_number integer, topic text, subjects text [])
+returns table (topic_number integer, topic text, subjects text[])
 language sql
 immutable
 as $$

@@ -1,6 +1,6 @@
 -- generate_words(kind): vocabulary of the generated world. `%s` in a title stands for its subject.
 create or replace function app.generate_words(p_kind text)
-returns text []
+returns text[]
 language sql
 immutable
 as $$

@@ -1,6 +1,6 @@
 -- import_row_time(format, fields): when a row of an imported file happened, by the file's own
 -- clock. The newest of them is what --shift-to-now moves to now.
-create or replace function app.import_row_time(p_format text, p_fields text [])
+create or replace function app.import_row_time(p_format text, p_fields text[])
 returns timestamptz
 language sql
 stable
@@ -15,5 +15,5 @@ as $$
     end
 $$;
 
-comment on function app.import_row_time(text, text []) is
+comment on function app.import_row_time(text, text[]) is
 'Time of a row of an imported file, by the file''s own clock (UTC, whole seconds).';

@@ -2,7 +2,7 @@
 -- A record is one physical line: none of our formats breaks a field over two, and a file with one
 -- forgotten quote would otherwise lose everything after it.
 create or replace function app.import_split_csv(p_line text)
-returns text []
+returns text[]
 language sql
 immutable
 parallel safe
