@@ -119,7 +119,7 @@ class Landing:
         self.caught_up_at: dict[str, float] = {}
         self.marks: dict[str, tuple[float, int]] = {}
         self.reported_at = 0.0
-        self.forgot_at = 0.0
+        self.forgot_at = time.monotonic()
 
     def __enter__(self) -> Self:
         """Connect lazily: the first round does."""
@@ -341,7 +341,7 @@ class Landing:
 
     def forget(self, store: LandingStore) -> None:
         """Once an hour, drop the history of windows a week back."""
-        if time.monotonic() - self.forgot_at < FORGET_SECONDS and self.forgot_at:
+        if time.monotonic() - self.forgot_at < FORGET_SECONDS:
             return
         self.forgot_at = time.monotonic()
         for window in self.windows.values():
