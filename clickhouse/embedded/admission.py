@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,21 +15,34 @@ from clickhouse.embedded.errors import (
 )
 
 
+class _Waiter:
+    """One who waits: `called` is released when the wait is over, `admitted` says how it ended."""
+
+    __slots__ = ("admitted", "called")
+
+    def __init__(self) -> None:
+        self.called = threading.Lock()
+        self.called.acquire()
+        self.admitted = False
+
+
 class Admission:
     """
-    At most `running_max` statements at once.
+    At most `running_max` statements at once, the rest in the order they came.
 
-    Up to `waiting_max` more wait for `wait_seconds`; beyond that a client is told at once. A queue
-    without a bound would only turn overload into timeouts everywhere.
+    Up to `waiting_max` wait, for `wait_seconds`; beyond that a client is told at once. A queue
+    without a bound would only turn overload into timeouts everywhere. A place is handed to the one
+    who waits longest, and only that thread wakes up: waking all of them for each place costs more
+    than small statements do.
     """
 
     def __init__(self, running_max: int, waiting_max: int, wait_seconds: float) -> None:
         self._running_max = running_max
         self._waiting_max = waiting_max
         self._wait_seconds = wait_seconds
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._running = 0
-        self._waiting = 0
+        self._waiting: deque[_Waiter] = deque()
         self._closed = False
 
     @contextmanager
@@ -38,49 +52,53 @@ class Admission:
         try:
             yield
         finally:
-            with self._changed:
-                self._running -= 1
-                self._changed.notify_all()
+            self._leave()
 
     def close(self) -> None:
         """Refuse all that is not yet running."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            while self._waiting:
+                self._waiting.popleft().called.release()
 
     def wait_until_idle(self, seconds: float) -> bool:
         """True when nothing runs any more, at the latest after `seconds`."""
         deadline = time.monotonic() + seconds
-        with self._changed:
-            while self._running:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                self._changed.wait(min(left, 0.1))
+        while self._running:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.01)
         return True
 
     def _enter(self) -> None:
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise ClickHouseError(ABORTED, "The server is shutting down")
-            if self._running < self._running_max and not self._waiting:
+            if self._running < self._running_max:
                 self._running += 1
                 return
-            if self._waiting >= self._waiting_max:
+            if len(self._waiting) >= self._waiting_max:
                 raise self._too_many()
-            deadline = time.monotonic() + self._wait_seconds
-            self._waiting += 1
-            try:
-                while self._running >= self._running_max and not self._closed:
-                    left = deadline - time.monotonic()
-                    if left <= 0:
-                        raise self._too_many()
-                    self._changed.wait(left)
-                if self._closed:
-                    raise ClickHouseError(ABORTED, "The server is shutting down")
-                self._running += 1
-            finally:
-                self._waiting -= 1
+            waiter = _Waiter()
+            self._waiting.append(waiter)
+        if not waiter.called.acquire(timeout=self._wait_seconds):
+            with self._lock:
+                # It may have been called since the wait ended.
+                if not waiter.called.acquire(blocking=False):
+                    self._waiting.remove(waiter)
+                    raise self._too_many()
+        if not waiter.admitted:
+            raise ClickHouseError(ABORTED, "The server is shutting down")
+
+    def _leave(self) -> None:
+        with self._lock:
+            if self._waiting:
+                # The place goes from hand to hand: `_running` stays.
+                waiter = self._waiting.popleft()
+                waiter.admitted = True
+                waiter.called.release()
+            else:
+                self._running -= 1
 
     def _too_many(self) -> ClickHouseError:
         return ClickHouseError(

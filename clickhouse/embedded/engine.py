@@ -69,6 +69,9 @@ class Engine:
         self._admin = EngineConnection(_chdb.connect(str(self.data_dir)))
         self._admin_lock = threading.Lock()
         facts = self._admin.query("select version(), timezone(), hostName()", "TSV").chunk.data
+        # Proper names of the output formats by their lower-case ones.
+        names = self._admin.query("select name from system.formats where is_output", "TSV")
+        self.formats = {name.lower(): name for name in names.chunk.data.decode().split()}
         # What the embedding itself sets on every connection; a reset goes back to these.
         self.base_settings: Mapping[str, str] = {}
         first = self.connect()

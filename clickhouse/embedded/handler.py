@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
@@ -197,7 +197,11 @@ class Handler:
             if not text.data.strip():
                 raise ClickHouseError(SYNTAX_ERROR, "Empty query")
         with self._admission.slot(), self._connection(asked) as (connection, outcome):
-            runner = _Runner(http, asked, headers, writer, connection, outcome, self._running)
+            runner = _Runner(
+                *(http, asked, headers, writer, connection, outcome),
+                self._running,
+                self._engine.formats,
+            )
             if split is not None:
                 runner.insert(split, text)
             else:
@@ -305,6 +309,7 @@ class _Runner:
         connection: Connection,
         outcome: _Outcome,
         running: Running,
+        formats: Mapping[str, str],
     ) -> None:
         self._http = http
         self._asked = asked
@@ -313,6 +318,7 @@ class _Runner:
         self._connection = connection
         self._outcome = outcome
         self._running = running
+        self._formats = formats
         self.progress = _Progress(time.perf_counter())
 
     def insert(self, split: statements.InsertSplit, text: _Text) -> None:
@@ -355,7 +361,7 @@ class _Runner:
             self._outcome.is_tainted = True
         changes_session = in_session and keyword in ("SET", "USE")
         self._prepare({} if changes_session else self._asked.settings)
-        output_format = self._choose_format(sql)
+        bare_sql, output_format = self._choose_format(sql)
         if keyword == "KILL":
             sql = self._running.translate_kill(sql)
         marker = f"/* query_id: {uuid.uuid4().hex} */"
@@ -370,15 +376,18 @@ class _Runner:
                 if changes_session:
                     self._connection.remember_own_state()
             if self.progress.result_rows == 0 and output_format == "Native" and is_read_only:
-                self._write_native_header(sql, keyword)
+                self._write_native_header(statements.without_end(bare_sql), keyword)
 
-    def _choose_format(self, sql: bytes) -> str:
-        output_format = statements.trailing_format(sql)[1] or self._asked.default_format
+    def _choose_format(self, sql: bytes) -> tuple[bytes, str]:
+        """The statement without its `format X`, and the format of the answer."""
+        asked = self._asked.default_format
+        bare_sql, explicit = statements.split_format(sql, self._formats)
+        output_format = explicit or self._formats.get(asked.lower(), asked)
         self._headers["X-ClickHouse-Format"] = output_format
         self._headers["Content-Type"] = _CONTENT_TYPES.get(
             output_format, "text/plain; charset=UTF-8"
         )
-        return output_format
+        return bare_sql, output_format
 
     @contextmanager
     def _external(self, tables: list[forms.ExternalTable]) -> Iterator[None]:
@@ -433,18 +442,17 @@ class _Runner:
         progress.wrote(result.written)
         self._writer.write(result.chunk.data)
 
-    def _write_native_header(self, sql: bytes, keyword: str) -> None:
+    def _write_native_header(self, bare_sql: bytes, keyword: str) -> None:
         raw, params = self._connection.raw, self._asked.params
-        bare, _ = statements.trailing_format(sql)
         if keyword in _SELECTS:
             described = raw.query(
-                b"describe table (" + bare + b"\n)", "JSONCompactEachRow", params
+                b"describe table (" + bare_sql + b"\n)", "JSONCompactEachRow", params
             ).chunk.data
             rows = (json.loads(line) for line in described.splitlines())
             columns = [(row[0], row[1]) for row in rows]
         else:
             # Statements such as `show tables` cannot be described, but cost nothing to repeat.
-            again = raw.query(bare, "RowBinaryWithNamesAndTypes", params).chunk.data
+            again = raw.query(bare_sql, "RowBinaryWithNamesAndTypes", params).chunk.data
             columns = native.read_names_and_types(again) if again else []
         if columns:
             self._writer.write(native.header_block(columns))

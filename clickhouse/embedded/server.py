@@ -20,10 +20,13 @@ from clickhouse.embedded.protocol import (
 )
 from clickhouse.embedded.running import Running
 
-_IDLE_SECONDS = 120.0
+# Long, because a client that reuses a connection just as it is closed has to try again (seconds).
+_IDLE_SECONDS = 600.0
 # A client that neither reads nor writes for so long is given up (seconds).
 _IO_SECONDS = 300.0
 _MAX_CONNECTIONS = 1_024
+# How long a killed statement may take to notice (seconds).
+_AFTER_KILL_SECONDS = 2.0
 _STACK_BYTES = 16 << 20
 _OK = b"Ok.\n"
 
@@ -77,19 +80,24 @@ class Server:
                 _hang_up(connection.sock, socket.SHUT_RD)
         if not self._admission.wait_until_idle(grace_seconds):
             self._running.kill_all()
-            with self._lock:
-                for connection in self._connections:
-                    _hang_up(connection.sock, socket.SHUT_RD)
-            self._admission.wait_until_idle(grace_seconds)
+            self._hang_up_all(socket.SHUT_RD)
+            if not self._admission.wait_until_idle(_AFTER_KILL_SECONDS):
+                # Those left wait for a client that does not read.
+                self._hang_up_all(socket.SHUT_RDWR)
+                self._admission.wait_until_idle(_AFTER_KILL_SECONDS)
         self._running.close()
+        self._hang_up_all(socket.SHUT_RD)
         with self._lock:
             threads = list(self._threads)
-            for connection in self._connections:
-                _hang_up(connection.sock, socket.SHUT_RD)
         for thread in threads:
             thread.join(timeout=2)
         self._handler.sessions.close()
         self._handler.pool.close()
+
+    def _hang_up_all(self, how: int) -> None:
+        with self._lock:
+            for connection in self._connections:
+                _hang_up(connection.sock, how)
 
     def _accept(self) -> None:
         while not self._stopping.is_set():

@@ -8,7 +8,7 @@ begins, and a trailing `format X`. It works on bytes because the data after an i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 # One token at a time. Strings, quoted names and comments are whole tokens, so a keyword inside
@@ -95,6 +95,8 @@ def split_insert(sql: bytes, *, complete: bool) -> InsertSplit | None:
             start = _data_start(sql, token.end, complete)
             return InsertSplit(sql[: tail[0].start], token.text.decode(), start)
         if token.word == b"FORMAT" and previous not in (b"INTO", b"TABLE", b"."):
+            if source_is_select and not reads_input(sql[: token.start]):
+                return None
             tail.append(token)
         elif token.word == b"VALUES" and not source_is_select and previous not in (b"INTO", b"."):
             return InsertSplit(sql[: token.start], "Values", token.end)
@@ -118,24 +120,30 @@ def reads_input(sql: bytes) -> bool:
     return False
 
 
-def trailing_format(sql: bytes) -> tuple[bytes, str | None]:
-    """The statement without `format X` (and `;`) at its end, and X."""
-    end = len(sql)
-    last: list[Token] = []
+def split_format(sql: bytes, formats: Mapping[str, str]) -> tuple[bytes, str | None]:
+    """
+    The statement without its `format X`, and X by its proper name.
+
+    `formats` maps lower-case names to proper ones: only with them is `order by format desc` not
+    taken for an output format.
+    """
+    top = [token for token in tokens(sql) if not token.depth and token.text != b";"]
+    for at in range(len(top) - 2, -1, -1):
+        word, name = top[at], top[at + 1]
+        proper = formats.get(name.text.decode("utf-8", "replace").lower())
+        is_last = at + 2 == len(top) or top[at + 2].word == b"SETTINGS"
+        if word.word == b"FORMAT" and proper is not None and is_last:
+            return sql[: word.start] + sql[name.end :], proper
+    return sql, None
+
+
+def without_end(sql: bytes) -> bytes:
+    """The statement without a semicolon, space or comment at its end."""
+    last = 0
     for token in tokens(sql):
-        if token.depth or token.text == b";":
-            last.append(token)
-            continue
-        last.append(token)
-        del last[:-4]
-    while last and last[-1].text == b";":
-        end = last.pop().start
-    # `format X settings …` is legal too; its settings stay with the caller's statement.
-    if len(last) >= 2 and last[-2].word == b"FORMAT" and last[-1].word and not last[-2].depth:
-        return sql[: last[-2].start], last[-1].text.decode()
-    if end == len(sql) and last:
-        end = last[-1].end
-    return sql[:end], None
+        if token.text != b";" or token.depth:
+            last = token.end
+    return sql[:last]
 
 
 def _data_start(sql: bytes, at: int, complete: bool) -> int:

@@ -200,6 +200,7 @@ def test_an_empty_native_result_names_its_columns(server: EmbeddedServer) -> Non
         "select 1 as a, 'x' as b where 0",
         "select 1 as a, 'x' as b where 0 format Native -- why not",
         "with 1 as one select one as a, {x:String} as b limit 0;",
+        "select 1 as a, 'x' as b where 0 format native settings max_threads = 1 ;",
     ):
         answer = server.ask(sql, default_format="Native", param_x="x")
         assert (answer.body, answer.headers["x-clickhouse-format"]) == (columns, "Native")
@@ -225,6 +226,7 @@ def test_an_insert_in_the_url_with_rows_in_the_body(server: EmbeddedServer, tabl
         "insert into {t} -- values\n format TSV\n1\ta\n2\tb",
         'insert into {t}\nformat JSONEachRow {{"id":1}} {{"id":2}}',
         "insert into {t} select number + 1, 'format' from numbers(2)",
+        "insert into {t} select number + 1, 'format' from numbers(2) format Null",
         "insert into {t} with 2 as n select number + 1, 'x' from numbers(n)",
         "insert into function remote('127.0.0.1:1', 'x', 'y') select 1 where 0",
         "insert into table {t} (`id`, \"name\") values (1, concat('a', 'b')), (1 + 1, '')",
@@ -313,3 +315,26 @@ def test_a_closed_half_is_answered(server: EmbeddedServer) -> None:
         )
         sock.shutdown(socket.SHUT_WR)
         assert sock.recv(10_000).endswith(b"0\n")
+
+
+def test_a_column_called_format_is_no_format_either(server: EmbeddedServer) -> None:
+    ordered = "select number as format from numbers(2) order by format desc"
+    assert server.ask(ordered).text == "1\n0\n"
+    assert server.ask(f"{ordered} limit 0", default_format="Native").body == (
+        b"\x01\x00\x06format\x06UInt64"
+    )
+
+
+def test_insert_settings_reach_the_insert(server: EmbeddedServer, table: str) -> None:
+    server.ask(f"alter table {table} modify setting non_replicated_deduplication_window = 100")
+    for token in ("one", "one", "two"):
+        in_url = server.ask(
+            f"insert into {table} format CSV\n1,a\n", insert_deduplication_token=token
+        )
+        assert in_url.status == 200
+        settings = f"settings insert_deduplication_token = '3{token}'"
+        assert server.ask(f"insert into {table} {settings} format CSV\n1,a\n").status == 200
+    assert server.ask(f"select count() from {table}").text == "4\n"
+    row = f'insert into {table} format JSONEachRow {{"id": 1, "more": 2}}'
+    assert server.ask(row, input_format_skip_unknown_fields=0).code == 117
+    assert server.ask(row, input_format_skip_unknown_fields=1).status == 200

@@ -12,7 +12,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+import psycopg
 import pytest
 
 from .conftest import ROOT, EmbeddedServer, MakeServer, wait_for
@@ -115,6 +117,19 @@ def test_the_grace_has_an_end(make_server: MakeServer) -> None:
         assert server.stop(signal.SIGINT) == (0, "")
         assert time.monotonic() - started < 5
         assert slow.result().code == 394
+
+
+def test_a_client_that_does_not_read_cannot_hold_up_the_end(make_server: MakeServer) -> None:
+    server = make_server("--grace-seconds", "0.2")
+    sql = "select number, toString(number) from numbers(1000000000)"
+    with server.raw_socket() as sock:
+        sock.sendall(
+            f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(sql)}\r\n\r\n{sql}".encode()
+        )
+        wait_for(lambda: running(server) == 1)
+        started = time.monotonic()
+        assert server.stop() == (0, "")
+        assert time.monotonic() - started < 8
 
 
 def test_a_second_process_is_told_who_owns_the_directory(make_server: MakeServer) -> None:
@@ -272,7 +287,8 @@ def test_large_results_and_inserts_need_little_memory(make_server: MakeServer) -
     connection = server.connect()
     connection.request(
         "POST",
-        "/?query=insert+into+t+format+LineAsString&max_insert_block_size=65536",
+        "/?query=insert+into+t+format+LineAsString"
+        "&max_insert_block_size=65536&min_insert_block_size_rows=65536&input_format_parallel_parsing=0",
         body=rows(),
         encode_chunked=True,
         headers={"Transfer-Encoding": "chunked"},
@@ -322,3 +338,24 @@ def test_the_engine_lives_between_requests(make_server: MakeServer) -> None:
     server.start()
     assert ask("select c from counted") == "31"
     assert ask("select dictHas('d', 31)") == "1"
+
+
+def test_rows_come_straight_from_postgres(server: EmbeddedServer, postgres_url: str) -> None:
+    """The landing worker's way: database to database, nothing through Python."""
+    address = urlsplit(postgres_url)
+    with psycopg.connect(postgres_url, autocommit=True) as postgres:
+        postgres.execute(
+            "create table public.numbers as select n from generate_series(1, 1000) as n"
+        )
+    source = (
+        "postgresql({address:String}, {db:String}, 'numbers', {user:String}, {password:String})"
+    )
+    # Table functions take parameters, so that a password is in no statement's text.
+    answer = server.ask(
+        f"select count(), sum(n) from {source}",
+        param_address=f"{address.hostname}:{address.port}",
+        param_db=address.path.lstrip("/"),
+        param_user=unquote(address.username or ""),
+        param_password=unquote(address.password or "").replace("\\", "\\\\"),
+    )
+    assert answer.text == "1000\t500500\n"
