@@ -119,7 +119,7 @@ def test_an_import_killed_again_and_again_loses_and_doubles_nothing(
             assert child.stdout is not None
             # Each life gets a little further, and dies in the middle of a chunk.
             for seen, _ in enumerate(child.stdout):
-                if seen == 3 + life:
+                if seen == 3 + 2 * life:
                     time.sleep(0.002 * (life % 3))
                     child.send_signal(signal.SIGKILL)
                     break
