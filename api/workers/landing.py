@@ -257,6 +257,7 @@ class Landing:
     def land(self, table: CapturedTable, capture: CaptureSource, store: LandingStore) -> int:
         """Land the next window of a table, or the one a crash left open; returns its rows."""
         window = self.windows.get(table.name)
+        is_repeat = window is not None and not window.is_done
         if window is None or window.is_done:
             after = window.to_txid if window else 0
             if not capture.has_newer(table.name, after):
@@ -268,6 +269,8 @@ class Landing:
         if not window.is_done:
             began_at = time.monotonic()
             store.fill(table, window)
+            if is_repeat and table.kind == "stream":
+                store.repair(table, window)
             capture.horizon()  # raises if the connection, and so the lock, is gone
             store.close_window(window)
             self.log.info(
@@ -276,6 +279,7 @@ class Landing:
                 from_txid=window.from_txid,
                 to_txid=window.to_txid,
                 rows=window.expected_rows,
+                is_repeat=is_repeat,
                 milliseconds=round((time.monotonic() - began_at) * 1000),
             )
         self.windows[table.name] = msgspec.structs.replace(window, is_done=True)

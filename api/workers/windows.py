@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -43,9 +43,26 @@ STREAM: Mapping[str, Any] = {
     "min_insert_block_size_bytes": 0,
 }
 
+# What a recount after a crash adds is computed anew each time: nothing to recognise.
+UNTOKENED: Mapping[str, Any] = {**SYNCHRONOUS, "deduplicate_insert_select": "disable"}
+
 # A row that changed between two attempts has left the window and shifts the blocks; a skipped
 # block would take its neighbours with it. Entities land at least once, told apart by _version.
-ENTITY: Mapping[str, Any] = {**SYNCHRONOUS, "deduplicate_insert_select": "disable"}
+ENTITY = UNTOKENED
+
+# Per stream: how to heal its table, then how to heal each rollup that counts it.
+REPAIRS: Mapping[str, Sequence[str]] = {
+    "events": (
+        "repair_events",
+        "repair_video_ranking_signals_1h",
+        "repair_post_metrics_1h",
+        "repair_user_author_90d",
+        "repair_user_watch_history",
+    ),
+}
+
+# Events expire after 30 days, at a moment of the engine's choosing; a recount keeps its distance.
+RECOUNT_REACH = timedelta(days=29)
 
 
 class LandingError(ActionableError):
@@ -78,6 +95,11 @@ def statement(name: str) -> str:
 def landable_tables() -> frozenset[str]:
     """Return the tables that have a landing statement."""
     return frozenset(path.stem.removeprefix("land_") for path in STATEMENTS.glob("land_*.sql"))
+
+
+def seconds(moment: datetime) -> str:
+    """Write a moment (UTC) as a parameter, whatever time zone the server thinks in."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def literal(value: str) -> str:
@@ -176,6 +198,9 @@ class LandingStore:
         }
         if table.kind == "stream":
             settings["insert_deduplication_token"] = self.fill_token(window)
+            # A fill whose worker died may still be running: the server refuses a second query of
+            # one name, so no repeat (and no recount after it) overlaps with it.
+            settings["query_id"] = f"landing:{window.token}"
         self.filler.command(
             statement(f"land_{table.name}"),
             parameters={
@@ -189,6 +214,40 @@ class LandingStore:
     def fill_token(self, window: Window) -> str:
         """Return the token of a stream's rows; the same window always has the same."""
         return window.token
+
+    def repair(self, table: CapturedTable, window: Window) -> None:
+        """
+        Complete a window that a crash interrupted, where its repeat was told "known already".
+
+        The engine notes a block in its deduplication log before the block is in place. A kill
+        between the two leaves a block known and missing, in the table or in a rollup. Seldom, so
+        a repeat recounts the days its window touches and adds what lacks; usually nothing.
+        """
+        heal_events, *heal_rollups = REPAIRS[table.name]
+        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        reach = today - RECOUNT_REACH
+        bounds = {"from_txid": window.from_txid, "to_txid": window.to_txid}
+        self.heal(
+            heal_events,
+            window,
+            {**bounds, "since": seconds(reach), "collection": self.collection},
+        )
+        first = self.client.query(statement("window_days"), parameters=bounds).result_rows[0][0]
+        since = max(reach, first.replace(tzinfo=UTC))
+        for name in heal_rollups:
+            self.heal(name, window, {**bounds, "since": seconds(since)})
+
+    def heal(self, name: str, window: Window, parameters: dict[str, Any]) -> None:
+        """Run one statement that adds what is missing; never two of one window at a time."""
+        self.filler.command(
+            statement(name),
+            parameters=parameters,
+            settings={
+                **UNTOKENED,
+                "max_execution_time": FILL_SECONDS,
+                "query_id": f"landing:heal:{window.token}",
+            },
+        )
 
     def close_window(self, window: Window) -> None:
         """Record that every row of a window is stored."""
@@ -218,7 +277,7 @@ class LandingStore:
                 "source_table": window.source_table,
                 "source": window.source,
                 "cursor_txid": window.to_txid,
-                "recorded_before": recorded_before,
+                "recorded_before": seconds(recorded_before),
             },
         )
 
