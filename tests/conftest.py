@@ -52,7 +52,10 @@ def server_root() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_server(server_root: Path) -> Iterator[PostgresServer]:
     """A server whose `nova` database is migrated and serves as the template of every test's."""
-    server = PostgresServer(server_root / "postgres", free_port(), PASSWORD)
+    # Nothing here survives a power cut anyway, and cloning a database is four times as fast.
+    # Tests that kill servers start their own, with fsync.
+    options = {"fsync": "off", "full_page_writes": "off"}
+    server = PostgresServer(server_root / "postgres", free_port(), PASSWORD, options)
     server.start()
     migrate_postgres(server.url, ROOT)
     yield server
@@ -63,7 +66,7 @@ def postgres_server(server_root: Path) -> Iterator[PostgresServer]:
 def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """A database of the test's own, cloned from the migrated one."""
     name = f"test_{uuid4().hex[:12]}"
-    clone = sql.SQL("create database {} template {}").format(
+    clone = sql.SQL("create database {} template {} strategy file_copy").format(
         sql.Identifier(name), sql.Identifier(DATABASE)
     )
     drop = sql.SQL("drop database {} with (force)").format(sql.Identifier(name))

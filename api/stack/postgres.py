@@ -56,10 +56,17 @@ class PostgresServer(ManagedProcess):
     stop_signal = signal.SIGINT
     unprivileged_uid = 65_534
 
-    def __init__(self, data_dir: Path, port: int, password: str) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int,
+        password: str,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(data_dir)
         self.port = port
         self.password = password
+        self.options = options or {}
 
     @property
     def url(self) -> str:
@@ -86,7 +93,7 @@ class PostgresServer(ManagedProcess):
 
     def command(self) -> Sequence[str]:
         """Return the server's command line."""
-        options = {**OPTIONS, "port": str(self.port), "unix_socket_directories": ""}
+        options = {**OPTIONS, **self.options, "port": str(self.port), "unix_socket_directories": ""}
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return [str(programs() / "postgres"), "-D", str(self.cluster_dir), *settings]
 

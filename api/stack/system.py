@@ -192,13 +192,12 @@ class System:
         return {**made, **self.variables}
 
     def programs(self, identity: Identity) -> list[PythonProcess]:
-        """Return our own programs: the landing worker, then the service."""
+        """Return our own programs: the workers, then the service."""
         environment = self.environment(identity)
         settings = Settings.from_environ(environment)
         run = self.data_dir / "programs"
-        made: list[PythonProcess] = []
-        if settings.cdc == "pull":
-            made.append(PythonProcess(run, "landing", ["api.workers.landing"], environment))
+        workers = ["housekeeping", *(["landing"] if settings.cdc == "pull" else [])]
+        made = [PythonProcess(run, name, [f"api.workers.{name}"], environment) for name in workers]
         return [*made, ApiProcess(run, settings, environment)]
 
     def processes(self) -> list[ManagedProcess]:

@@ -98,6 +98,7 @@ def test_status_shows_every_process_and_is_healthy(nova: Nova):
         "postgres",
         "redis",
         "clickhouse",
+        "housekeeping",
         "landing",
         "api",
     ]
@@ -132,7 +133,9 @@ def test_sql_answers_and_reports_errors(nova: Nova):
     assert "nothing_like_this" in wrong.stderr
 
 
-@pytest.mark.parametrize("name", ["api", "landing", "redis", "clickhouse", "postgres"])
+@pytest.mark.parametrize(
+    "name", ["api", "landing", "housekeeping", "redis", "clickhouse", "postgres"]
+)
 def test_a_killed_process_comes_back(nova: Nova, name: str):
     killed = nova.processes()[name]["pid"]
     victim = psutil.Process(killed)
