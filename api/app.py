@@ -100,6 +100,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             yield
         finally:
             await releases.stop()
+            await walks.close()
             await stores.close()
 
     app = Litestar(

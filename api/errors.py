@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
 from msgspec import UNSET, Struct, UnsetType
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -137,6 +138,19 @@ FRAMEWORK_PROBLEMS: dict[int, tuple[str, str]] = {
 # Details of these come from our own validation and name the client's input. Others may hold text
 # of a library or a driver, which is no business of a client.
 DETAIL_IS_OURS = frozenset({400, 403, 409, 413, 415, 422})
+
+
+def problem_specs(*statuses: int) -> dict[int, ResponseSpec]:
+    """Return what the OpenAPI document says of these errors of a route."""
+    return {
+        status: ResponseSpec(
+            Problem,
+            description=FRAMEWORK_PROBLEMS[status][1],
+            media_type=PROBLEM_MEDIA_TYPE,
+            generate_examples=False,
+        )
+        for status in statuses
+    }
 
 
 def field_errors(extra: Any) -> list[FieldError]:

@@ -22,7 +22,7 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C; workers that crash are started again."""
     # Workers are processes of their own: they read the settings from the environment again, and
     # add up their metrics in a directory.
-    export(settings)
+    os.environ.update(environment_of(settings))
     metrics_dir = tempfile.mkdtemp(prefix="nova-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_dir
     try:
@@ -44,9 +44,10 @@ def serve(settings: Settings) -> None:
         shutil.rmtree(metrics_dir, ignore_errors=True)
 
 
-def export(settings: Settings) -> None:
-    """Put the settings where worker processes find them."""
-    for name in settings.__struct_fields__:
-        value = getattr(settings, name)
-        if value != "":
-            os.environ[f"{PREFIX}{name.upper()}"] = str(value)
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return the variables that make another process read these settings."""
+    return {
+        f"{PREFIX}{name.upper()}": str(getattr(settings, name))
+        for name in settings.__struct_fields__
+        if getattr(settings, name) != ""
+    }

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from api.auth import Viewer
 from api.cursor import CursorCodec
-from api.errors import FieldError, InvalidRequestError, Problem
+from api.errors import FieldError, InvalidRequestError, problem_specs
 from api.limits import LIMIT_OPT, LIMITED_BY_HANDLER, remember
 from api.logging import record_of
 from api.reels.reader import ALGORITHMS, SURFACES, ChartReader, ReelRankings, instant_of
@@ -36,12 +36,7 @@ _encoder = msgspec.json.Encoder()
 
 ViewerRequest = Request[Viewer, Any, State]
 
-PROBLEMS = {
-    400: ResponseSpec(Problem, description="A parameter or cursor is not valid"),
-    401: ResponseSpec(Problem, description="No valid token"),
-    429: ResponseSpec(Problem, description="Rate limit used up; see Retry-After"),
-    503: ResponseSpec(Problem, description="No ranking, old or new; see Retry-After"),
-}
+PROBLEMS = problem_specs(400, 401, 429, 503)
 
 CursorText = Annotated[
     str | None,

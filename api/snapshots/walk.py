@@ -92,6 +92,10 @@ class Flights:
         result: T = await asyncio.shield(task)
         return result
 
+    async def land(self) -> None:
+        """Wait for the calls under way; their callers may have left."""
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
     async def _fly(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
         try:
             return await work()
@@ -118,6 +122,10 @@ class Walks:
         self._rank_seconds = settings.clickhouse_timeout_ms / 1000
         self._session_max = settings.max_session_items
         self._flights = Flights()
+
+    async def close(self) -> None:
+        """Let rankings under way finish; each is bounded by its timeout."""
+        await self._flights.land()
 
     # ---------- the three questions
 

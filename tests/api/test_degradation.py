@@ -126,29 +126,22 @@ async def test_a_slow_clickhouse_is_not_waited_for(
 async def test_the_circuit_opens_and_closes_again(
     settings: Settings, catalogue: Catalogue, bearer: Token, clickhouse_proxy: Proxy
 ) -> None:
-    line = msgspec.structs.replace(
-        settings, clickhouse_url=clickhouse_proxy.url, clickhouse_timeout_ms=TIMEOUT_MS
-    )
+    line = msgspec.structs.replace(settings, clickhouse_url=clickhouse_proxy.url)
     headers = bearer(new_id())
 
     async def status() -> int:
         return (await api.get("/api/v1/reels", headers=headers)).status_code
 
-    clickhouse_proxy.slow(30)
     async with serving(line) as api:
+        clickhouse_proxy.cut()
         for _ in range(CLICKHOUSE_FAILURES_TO_OPEN):
             assert await status() == 503
-        # Open: refused at once, nothing is asked.
-        started = time.perf_counter()
-        assert await status() == 503
-        assert time.perf_counter() - started < TIMEOUT_MS / 1000 / 2
 
+        # Open: ClickHouse is there again, and is left alone for a while.
         clickhouse_proxy.mend()
         assert await status() == 503
-        async with asyncio.timeout(30):
-            await asyncio.sleep(CLICKHOUSE_OPEN_SECONDS)
-            while await status() != 200:
-                await asyncio.sleep(0.1)
+        await asyncio.sleep(CLICKHOUSE_OPEN_SECONDS + 0.1)
+        assert await status() == 200
 
 
 async def test_the_service_starts_while_every_store_is_down(
