@@ -2,27 +2,40 @@
 
     `create or replace` exchanges the view atomically: a query sees the old one or the new one.
     An enforced contract is checked on the query with a default value for each argument, before
-    anything is replaced: a view of the wrong shape is never served. -#}
+    anything is replaced: a view of the wrong shape is never served.
+    `bind` gives arguments a fixed value: two views can share one body and differ in what they
+    ask for. -#}
 {%- materialization parameterized_view, adapter='clickhouse' -%}
     {%- set target_relation = this.incorporate(type='view') -%}
+    {%- set query = with_arguments(subqueries(sql), config.get('bind', {})) -%}
     {{ run_hooks(pre_hooks) }}
     {%- if config.get('contract').enforced -%}
-        {{ get_assert_columns_equivalent(with_default_arguments(sql)) }}
+        {{ get_assert_columns_equivalent(with_default_arguments(query)) }}
     {%- endif -%}
     {%- call statement('main') -%}
         create or replace view {{ target_relation }} {{ on_cluster_clause(target_relation) }} as
-        {{ sql }}
+        {{ query }}
     {%- endcall -%}
     {{ run_hooks(post_hooks) }}
     {{ return({'relations': [target_relation]}) }}
 {%- endmaterialization -%}
 
-{#- The same query with the default value of its type in place of each argument. -#}
-{%- macro with_default_arguments(sql) -%}
+{#- The same query with a value in place of each argument named in `values`. -#}
+{%- macro with_arguments(sql, values) -%}
     {%- set ns = namespace(sql=sql) -%}
-    {%- for name, type in modules.re.findall('\\{(\\w+):([^{}]+)\\}', sql) -%}
-        {%- set value = "defaultValueOfTypeName('" ~ type | replace("'", "\\'") ~ "')" -%}
-        {%- set ns.sql = ns.sql | replace('{' ~ name ~ ':' ~ type ~ '}', value) -%}
+    {%- for name, type in modules.re.findall('\\{(\\w+):([^{}]+)\\}', sql) if name in values -%}
+        {%- set ns.sql = ns.sql | replace('{' ~ name ~ ':' ~ type ~ '}', values[name]) -%}
     {%- endfor -%}
     {{ return(ns.sql) }}
+{%- endmacro -%}
+
+{#- The same query with the default value of its type in place of each argument. -#}
+{%- macro with_default_arguments(sql) -%}
+    {%- set values = {} -%}
+    {%- for name, type in modules.re.findall('\\{(\\w+):([^{}]+)\\}', sql) -%}
+        {%- do values.update({
+            name: "defaultValueOfTypeName('" ~ type | replace("'", "\\'") ~ "')"
+        }) -%}
+    {%- endfor -%}
+    {{ return(with_arguments(sql, values)) }}
 {%- endmacro -%}

@@ -1,4 +1,4 @@
-{#- What a reel shows, as one column: ranking carries it along untouched, and reads no table for it. -#}
+{#- What a reel shows, as one column: ranking carries it along untouched and reads no table for it. -#}
 {%- macro reel_card() -%}
 cast(
         (
@@ -12,10 +12,21 @@ cast(
             thumbnail_url,
             created_at
         ),
-        $${{ reel_card_type() }}$$
+        {{ reel_card_type() }}
     )
 {%- endmacro -%}
 
+{#- The type of `reel_card()`, quoted. -#}
 {%- macro reel_card_type() -%}
-Tuple(title String, duration_ms UInt32, view_count UInt64, like_count UInt64, share_count UInt64, comment_count UInt64, completion_rate Float64, thumbnail_url String, created_at DateTime64(3, 'UTC'))
+'Tuple(
+            title String,
+            duration_ms UInt32,
+            view_count UInt64,
+            like_count UInt64,
+            share_count UInt64,
+            comment_count UInt64,
+            completion_rate Float64,
+            thumbnail_url String,
+            created_at DateTime64(3, \'UTC\')
+        )'
 {%- endmacro -%}

@@ -3,18 +3,6 @@
 -- 4 fill_trending, 5 fill_newest.
 with
 
-excluded_videos as (
-
-    select video_id from {{ ref('cand_viewer_video__excluded') }}
-
-),
-
-excluded_creators as (
-
-    select creator_id from {{ ref('cand_viewer_creator__excluded') }}
-
-),
-
 followees as (
 
     select
@@ -107,8 +95,8 @@ newest as (
     from {{ ref('cand_video__newest') }}
     where
         published_at <= {{ as_of() }}
-        and video_id not in (excluded_videos)
-        and creator_id not in (excluded_creators)
+        and video_id not in (select video_id from {{ ref('cand_viewer_video__excluded') }})
+        and creator_id not in (select creator_id from {{ ref('cand_viewer_creator__excluded') }})
     order by
         published_at desc,
         video_id desc
@@ -128,6 +116,7 @@ sourced as (
 
 ),
 
+-- Windows come before `limit by`, hence the distinct count.
 allowed as (
 
     select
@@ -137,30 +126,15 @@ allowed as (
         completion,
         engagement,
         card,
-        source_rank
+        source_rank,
+        uniqExactIf(video_id, source_rank <= 3) over () as candidates
 
     from sourced
     where
-        video_id not in (excluded_videos)
-        and creator_id not in (excluded_creators)
+        video_id not in (select video_id from {{ ref('cand_viewer_video__excluded') }})
+        and creator_id not in (select creator_id from {{ ref('cand_viewer_creator__excluded') }})
     order by source_rank
     limit 1 by video_id
-
-),
-
-counted as (
-
-    select
-        video_id,
-        creator_id,
-        published_at,
-        completion,
-        engagement,
-        card,
-        source_rank,
-        countIf(source_rank <= 3) over () as candidates
-
-    from allowed
 
 )
 
@@ -170,9 +144,11 @@ select
     published_at,
     completion,
     engagement,
+    -- No embeddings yet. Null is "not there", which is not 0: its weight goes to the others.
+    cast(null, 'Nullable(Float64)') as deep_model,
     card,
     source_rank
-from counted
+from allowed
 where
     source_rank <= 3
     or candidates < {{ var('fill_below_videos') }}

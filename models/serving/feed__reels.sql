@@ -1,5 +1,9 @@
--- feed__reels(viewer_id, as_of, variant): the first snapshot of a session. Nothing was shown yet.
-{{ config(materialized='parameterized_view') }}
+-- feed__reels(viewer_id, as_of, variant): a viewer's ranked reels as they stood at `as_of`, one row
+-- per place; the first list of a session.
+{{ config(
+    materialized='parameterized_view',
+    bind={'shown': 'emptyArrayUInt64()'},
+) }}
 
 select
     position,
@@ -16,9 +20,4 @@ select
     completion_rate,
     thumbnail_url,
     created_at
-from {{ ref('feed__reels_after') }}(
-    viewer_id = {{ viewer_id() }},
-    as_of = {{ as_of() }},
-    variant = {{ variant() }},
-    shown = []
-)
+from {{ ref('rank_viewer_video__reels') }}
