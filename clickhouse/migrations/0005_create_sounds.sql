@@ -11,8 +11,9 @@ create table if not exists raw.sounds ${on_cluster} (
 )
 engine = ${replicated}ReplacingMergeTree(_version)
 order by sound_id
-ttl toDateTime(landed_at) + interval 365 day delete where deleted
-settings
+ttl toDateTime(landed_at) + interval 365 day delete
+where deleted
+settings -- noqa: PRS
     index_granularity = 256,
     min_age_to_force_merge_seconds = 604800
 comment 'One row per sound and version. Read sounds_current.';

@@ -20,8 +20,9 @@ create table if not exists raw.videos ${on_cluster} (
 )
 engine = ${replicated}ReplacingMergeTree(_version)
 order by video_id
-ttl toDateTime(landed_at) + interval 365 day delete where deleted
-settings
+ttl toDateTime(landed_at) + interval 365 day delete
+where deleted
+settings -- noqa: PRS
     index_granularity = 256,
     min_age_to_force_merge_seconds = 604800
 comment 'One row per video and version. Read videos_current.';

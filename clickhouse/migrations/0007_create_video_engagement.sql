@@ -14,8 +14,9 @@ create table if not exists raw.video_engagement ${on_cluster} (
 )
 engine = ${replicated}ReplacingMergeTree(_version)
 order by video_id
-ttl toDateTime(landed_at) + interval 365 day delete where deleted
-settings
+ttl toDateTime(landed_at) + interval 365 day delete
+where deleted
+settings -- noqa: PRS
     index_granularity = 256,
     min_age_to_force_merge_seconds = 604800
 comment 'One row per video and version of its counters. Read video_engagement_current.';

@@ -14,8 +14,9 @@ create table if not exists raw.post_engagement ${on_cluster} (
 )
 engine = ${replicated}ReplacingMergeTree(_version)
 order by post_id
-ttl toDateTime(landed_at) + interval 365 day delete where deleted
-settings
+ttl toDateTime(landed_at) + interval 365 day delete
+where deleted
+settings -- noqa: PRS
     index_granularity = 256,
     min_age_to_force_merge_seconds = 604800
 comment 'One row per post and version of its counters. Read post_engagement_current.';

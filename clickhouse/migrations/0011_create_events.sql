@@ -25,7 +25,7 @@ engine = ${replicated}MergeTree
 partition by toYYYYMM(event_time)
 order by (user_id, event_time, item_id, idempotent_key)
 ttl event_time + interval 30 day
-settings
+settings -- noqa: PRS
     index_granularity = 1024,
     non_replicated_deduplication_window = 10000,
     replicated_deduplication_window = 10000,

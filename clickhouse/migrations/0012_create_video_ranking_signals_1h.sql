@@ -21,7 +21,7 @@ engine = ${replicated}SummingMergeTree
 partition by toYYYYMM(hour)
 order by (video_id, hour)
 ttl hour + interval 90 day
-settings
+settings -- noqa: PRS
     index_granularity = 512,
     non_replicated_deduplication_window = 10000,
     replicated_deduplication_window = 10000,
@@ -38,7 +38,7 @@ select
     countIf(action = 'view') as views,
     sumIf(least(toFloat64(completion), 1), action = 'view' and completion >= 0) as completions,
     countIf(action = 'view' and completion >= 0) as known_completions,
-    sumIf(toUInt64(events.watch_ms), action = 'view') as watch_ms,
+    sumIf(toUInt64(watch_ms), action = 'view') as watch_ms,
     toInt64(countIf(action = 'like')) - toInt64(countIf(action = 'unlike')) as likes,
     countIf(action = 'share') as shares,
     toInt64(countIf(action = 'comment')) - toInt64(countIf(action = 'uncomment')) as comments,

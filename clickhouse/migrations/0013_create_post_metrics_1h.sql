@@ -14,7 +14,7 @@ engine = ${replicated}SummingMergeTree
 partition by toYYYYMM(hour)
 order by (post_id, author_id, hour)
 ttl hour + interval 90 day
-settings
+settings -- noqa: PRS
     index_granularity = 512,
     non_replicated_deduplication_window = 10000,
     replicated_deduplication_window = 10000,

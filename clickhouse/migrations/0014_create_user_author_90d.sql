@@ -14,7 +14,7 @@ engine = ${replicated}SummingMergeTree
 partition by toYYYYMM(day)
 order by (user_id, author_id, day)
 ttl day + interval 120 day
-settings
+settings -- noqa: PRS
     index_granularity = 256,
     non_replicated_deduplication_window = 10000,
     replicated_deduplication_window = 10000,

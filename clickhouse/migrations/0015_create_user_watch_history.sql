@@ -3,7 +3,7 @@
 --
 -- Read with max(watched_at), sum(watches) and group by: parts merge late. An older watch may expire
 -- before a newer one of the same item merges with it, so `watches` counts within 30 days, roughly.
-create table if not exists raw.user_watch_history ${on_cluster} (
+create table if not exists raw.user_watch_history ${on_cluster} ( -- noqa: PRS
     user_id UInt64 comment 'Viewer',
     item_type LowCardinality(String) comment 'video or post',
     item_id UInt64 comment 'Item they saw',

@@ -20,8 +20,8 @@ create table if not exists raw.landing_windows ${on_cluster} (
 engine = ${replicated}ReplacingMergeTree(is_done)
 order by (source_table, source, from_txid)
 settings
-    index_granularity = 256,
-    non_replicated_deduplication_window = 10000,
-    replicated_deduplication_window = 10000,
-    replicated_deduplication_window_seconds = 604800
+index_granularity = 256,
+non_replicated_deduplication_window = 10000,
+replicated_deduplication_window = 10000,
+replicated_deduplication_window_seconds = 604800
 comment 'One row per captured table and window, with FINAL. Written by the landing worker.';

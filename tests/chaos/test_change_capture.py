@@ -198,6 +198,7 @@ class Storm:
                 self.seen["workers crashed between rows and record"] += (
                     worker.exitcode == -signal.SIGKILL
                 )
+                assert worker.exitcode == -signal.SIGKILL, "a worker gave up; see its log"
                 self.workers.remove(worker)
             while len(self.workers) < 2:
                 self.start_worker()

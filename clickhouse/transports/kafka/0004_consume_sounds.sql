@@ -10,21 +10,21 @@ create table if not exists raw.kafka_sounds ${on_cluster} (
 )
 engine = Kafka(nova_kafka)
 settings
-    kafka_topic_list = 'nova.app.sounds',
-    kafka_group_name = 'nova_sounds',
-    kafka_format = 'JSONEachRow',
-    kafka_flush_interval_ms = 500,
-    input_format_skip_unknown_fields = 1;
+kafka_topic_list = 'nova.app.sounds',
+kafka_group_name = 'nova_sounds',
+kafka_format = 'JSONEachRow',
+kafka_flush_interval_ms = 500,
+input_format_skip_unknown_fields = 1;
 
 create materialized view if not exists raw.kafka_sounds_mv ${on_cluster}
 to raw.sounds
 as
 select
-    id as sound_id,
-    name,
-    is_original,
-    parseDateTime64BestEffort(kafka_sounds.created_at, 3, 'UTC') as created_at,
-    deleted,
-    _txid,
-    _version
-from raw.kafka_sounds;
+    changes.id as sound_id,
+    changes.name,
+    changes.is_original,
+    changes.deleted,
+    changes._txid,
+    changes._version,
+    parseDateTime64BestEffort(changes.created_at, 3, 'UTC') as created_at
+from raw.kafka_sounds as changes;

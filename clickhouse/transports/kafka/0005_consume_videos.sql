@@ -18,31 +18,31 @@ create table if not exists raw.kafka_videos ${on_cluster} (
 )
 engine = Kafka(nova_kafka)
 settings
-    kafka_topic_list = 'nova.app.videos',
-    kafka_group_name = 'nova_videos',
-    kafka_format = 'JSONEachRow',
-    kafka_flush_interval_ms = 500,
-    input_format_skip_unknown_fields = 1;
+kafka_topic_list = 'nova.app.videos',
+kafka_group_name = 'nova_videos',
+kafka_format = 'JSONEachRow',
+kafka_flush_interval_ms = 500,
+input_format_skip_unknown_fields = 1;
 
 create materialized view if not exists raw.kafka_videos_mv ${on_cluster}
 to raw.videos
 as
 select
-    id as video_id,
-    creator_id,
-    ifNull(kafka_videos.sound_id, 0) as sound_id,
-    ifNull(kafka_videos.category, '') as category,
-    title,
-    description,
-    hashtags,
-    duration_ms,
-    status,
-    parseDateTime64BestEffort(kafka_videos.created_at, 3, 'UTC') as created_at,
+    changes.id as video_id,
+    changes.creator_id,
+    changes.title,
+    changes.description,
+    changes.hashtags,
+    changes.duration_ms,
+    changes.status,
+    changes.thumbnail_url,
+    changes.deleted,
+    changes._txid,
+    changes._version,
+    coalesce(changes.sound_id, 0) as sound_id,
+    coalesce(changes.category, '') as category,
+    parseDateTime64BestEffort(changes.created_at, 3, 'UTC') as created_at,
     parseDateTime64BestEffortOrZero(
-        ifNull(kafka_videos.published_at, ''), 3, 'UTC'
-    ) as published_at,
-    thumbnail_url,
-    deleted,
-    _txid,
-    _version
-from raw.kafka_videos;
+        coalesce(changes.published_at, ''), 3, 'UTC'
+    ) as published_at
+from raw.kafka_videos as changes;

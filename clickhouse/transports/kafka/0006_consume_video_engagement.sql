@@ -13,24 +13,24 @@ create table if not exists raw.kafka_video_engagement ${on_cluster} (
 )
 engine = Kafka(nova_kafka)
 settings
-    kafka_topic_list = 'nova.app.video_engagement',
-    kafka_group_name = 'nova_video_engagement',
-    kafka_format = 'JSONEachRow',
-    kafka_flush_interval_ms = 500,
-    input_format_skip_unknown_fields = 1;
+kafka_topic_list = 'nova.app.video_engagement',
+kafka_group_name = 'nova_video_engagement',
+kafka_format = 'JSONEachRow',
+kafka_flush_interval_ms = 500,
+input_format_skip_unknown_fields = 1;
 
 create materialized view if not exists raw.kafka_video_engagement_mv ${on_cluster}
 to raw.video_engagement
 as
 select
-    video_id,
-    views,
-    completions,
-    watch_ms,
-    likes,
-    shares,
-    comments,
-    deleted,
-    _txid,
-    _version
-from raw.kafka_video_engagement;
+    changes.video_id,
+    changes.views,
+    changes.completions,
+    changes.watch_ms,
+    changes.likes,
+    changes.shares,
+    changes.comments,
+    changes.deleted,
+    changes._txid,
+    changes._version
+from raw.kafka_video_engagement as changes;

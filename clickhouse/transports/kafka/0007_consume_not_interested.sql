@@ -9,20 +9,20 @@ create table if not exists raw.kafka_not_interested ${on_cluster} (
 )
 engine = Kafka(nova_kafka)
 settings
-    kafka_topic_list = 'nova.app.not_interested',
-    kafka_group_name = 'nova_not_interested',
-    kafka_format = 'JSONEachRow',
-    kafka_flush_interval_ms = 500,
-    input_format_skip_unknown_fields = 1;
+kafka_topic_list = 'nova.app.not_interested',
+kafka_group_name = 'nova_not_interested',
+kafka_format = 'JSONEachRow',
+kafka_flush_interval_ms = 500,
+input_format_skip_unknown_fields = 1;
 
 create materialized view if not exists raw.kafka_not_interested_mv ${on_cluster}
 to raw.not_interested
 as
 select
-    user_id,
-    video_id,
-    parseDateTime64BestEffort(kafka_not_interested.created_at, 3, 'UTC') as created_at,
-    deleted,
-    _txid,
-    _version
-from raw.kafka_not_interested;
+    changes.user_id,
+    changes.video_id,
+    changes.deleted,
+    changes._txid,
+    changes._version,
+    parseDateTime64BestEffort(changes.created_at, 3, 'UTC') as created_at
+from raw.kafka_not_interested as changes;

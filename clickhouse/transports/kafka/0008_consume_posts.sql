@@ -11,22 +11,22 @@ create table if not exists raw.kafka_posts ${on_cluster} (
 )
 engine = Kafka(nova_kafka)
 settings
-    kafka_topic_list = 'nova.app.posts',
-    kafka_group_name = 'nova_posts',
-    kafka_format = 'JSONEachRow',
-    kafka_flush_interval_ms = 500,
-    input_format_skip_unknown_fields = 1;
+kafka_topic_list = 'nova.app.posts',
+kafka_group_name = 'nova_posts',
+kafka_format = 'JSONEachRow',
+kafka_flush_interval_ms = 500,
+input_format_skip_unknown_fields = 1;
 
 create materialized view if not exists raw.kafka_posts_mv ${on_cluster}
 to raw.posts
 as
 select
-    id as post_id,
-    author_id,
-    body,
-    hashtags,
-    parseDateTime64BestEffort(kafka_posts.created_at, 3, 'UTC') as created_at,
-    deleted,
-    _txid,
-    _version
-from raw.kafka_posts;
+    changes.id as post_id,
+    changes.author_id,
+    changes.body,
+    changes.hashtags,
+    changes.deleted,
+    changes._txid,
+    changes._version,
+    parseDateTime64BestEffort(changes.created_at, 3, 'UTC') as created_at
+from raw.kafka_posts as changes;

@@ -13,24 +13,24 @@ create table if not exists raw.kafka_post_engagement ${on_cluster} (
 )
 engine = Kafka(nova_kafka)
 settings
-    kafka_topic_list = 'nova.app.post_engagement',
-    kafka_group_name = 'nova_post_engagement',
-    kafka_format = 'JSONEachRow',
-    kafka_flush_interval_ms = 500,
-    input_format_skip_unknown_fields = 1;
+kafka_topic_list = 'nova.app.post_engagement',
+kafka_group_name = 'nova_post_engagement',
+kafka_format = 'JSONEachRow',
+kafka_flush_interval_ms = 500,
+input_format_skip_unknown_fields = 1;
 
 create materialized view if not exists raw.kafka_post_engagement_mv ${on_cluster}
 to raw.post_engagement
 as
 select
-    post_id,
-    exposures,
-    views,
-    likes,
-    shares,
-    comments,
-    dwell_ms,
-    deleted,
-    _txid,
-    _version
-from raw.kafka_post_engagement;
+    changes.post_id,
+    changes.exposures,
+    changes.views,
+    changes.likes,
+    changes.shares,
+    changes.comments,
+    changes.dwell_ms,
+    changes.deleted,
+    changes._txid,
+    changes._version
+from raw.kafka_post_engagement as changes;

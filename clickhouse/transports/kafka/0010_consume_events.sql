@@ -21,31 +21,31 @@ create table if not exists raw.kafka_events ${on_cluster} (
 )
 engine = Kafka(nova_kafka)
 settings
-    kafka_topic_list = 'nova.app.events',
-    kafka_group_name = 'nova_events',
-    kafka_format = 'JSONEachRow',
-    kafka_flush_interval_ms = 500,
-    input_format_skip_unknown_fields = 1;
+kafka_topic_list = 'nova.app.events',
+kafka_group_name = 'nova_events',
+kafka_format = 'JSONEachRow',
+kafka_flush_interval_ms = 500,
+input_format_skip_unknown_fields = 1;
 
 create materialized view if not exists raw.kafka_events_mv ${on_cluster}
 to raw.events
 as
 select
-    idempotent_key,
-    parseDateTimeBestEffort(kafka_events.event_time, 'UTC') as event_time,
-    user_id,
-    item_id,
-    item_type,
-    author_id,
-    action,
-    dwell_ms,
-    watch_ms,
-    ifNull(kafka_events.completion, -1) as completion,
-    device,
-    app_ver,
-    ifNull(
-        kafka_events.feed_request_id, toUUID('00000000-0000-0000-0000-000000000000')
-    ) as feed_request_id,
-    _txid
-from raw.kafka_events
-where _txid > ${after_txid};
+    changes.idempotent_key,
+    changes.user_id,
+    changes.item_id,
+    changes.item_type,
+    changes.author_id,
+    changes.action,
+    changes.dwell_ms,
+    changes.watch_ms,
+    changes.device,
+    changes.app_ver,
+    changes._txid,
+    parseDateTimeBestEffort(changes.event_time, 'UTC') as event_time,
+    coalesce(changes.completion, -1) as completion,
+    coalesce(
+        changes.feed_request_id, toUUID('00000000-0000-0000-0000-000000000000')
+    ) as feed_request_id
+from raw.kafka_events as changes
+where changes._txid > ${after_txid};

@@ -2,19 +2,19 @@
 insert into raw.not_interested (
     user_id,
     video_id,
-    created_at,
     deleted,
     _txid,
-    _version
+    _version,
+    created_at
 )
 select
     user_id,
     video_id,
-    fromUnixTimestamp64Milli(created_at_ms, 'UTC') as created_at,
     deleted,
     _txid,
-    _version
-from postgresql(
+    _version,
+    fromUnixTimestamp64Milli(created_at_ms, 'UTC') as created_at
+from postgresql( -- noqa: PRS
     {collection:Identifier},
     query = format($postgres$
         select

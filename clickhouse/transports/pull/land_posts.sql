@@ -3,22 +3,22 @@ insert into raw.posts (
     post_id,
     author_id,
     body,
-    hashtags,
-    created_at,
     deleted,
     _txid,
-    _version
+    _version,
+    hashtags,
+    created_at
 )
 select
     post_id,
     author_id,
     body,
-    JSONExtract(assumeNotNull(hashtags_json), 'Array(String)') as hashtags,
-    fromUnixTimestamp64Milli(created_at_ms, 'UTC') as created_at,
     deleted,
     _txid,
-    _version
-from postgresql(
+    _version,
+    JSONExtract(assumeNotNull(hashtags_json), 'Array(String)') as hashtags,
+    fromUnixTimestamp64Milli(created_at_ms, 'UTC') as created_at
+from postgresql( -- noqa: PRS
     {collection:Identifier},
     query = format($postgres$
         select

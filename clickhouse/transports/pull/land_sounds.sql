@@ -3,20 +3,20 @@ insert into raw.sounds (
     sound_id,
     name,
     is_original,
-    created_at,
     deleted,
     _txid,
-    _version
+    _version,
+    created_at
 )
 select
     sound_id,
     name,
     is_original,
-    fromUnixTimestamp64Milli(created_at_ms, 'UTC') as created_at,
     deleted,
     _txid,
-    _version
-from postgresql(
+    _version,
+    fromUnixTimestamp64Milli(created_at_ms, 'UTC') as created_at
+from postgresql( -- noqa: PRS
     {collection:Identifier},
     query = format($postgres$
         select

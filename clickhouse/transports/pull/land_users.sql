@@ -2,19 +2,19 @@
 insert into raw.users (
     user_id,
     username,
-    created_at,
     deleted,
     _txid,
-    _version
+    _version,
+    created_at
 )
 select
     user_id,
     username,
-    fromUnixTimestamp64Milli(created_at_ms, 'UTC') as created_at,
     deleted,
     _txid,
-    _version
-from postgresql(
+    _version,
+    fromUnixTimestamp64Milli(created_at_ms, 'UTC') as created_at
+from postgresql( -- noqa: PRS
     {collection:Identifier},
     query = format($postgres$
         select

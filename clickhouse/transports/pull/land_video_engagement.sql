@@ -22,7 +22,7 @@ select
     deleted,
     _txid,
     _version
-from postgresql(
+from postgresql( -- noqa: PRS
     {collection:Identifier},
     query = format($postgres$
         select

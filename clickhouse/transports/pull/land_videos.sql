@@ -6,15 +6,15 @@ insert into raw.videos (
     category,
     title,
     description,
-    hashtags,
     duration_ms,
     status,
-    created_at,
-    published_at,
     thumbnail_url,
     deleted,
     _txid,
-    _version
+    _version,
+    hashtags,
+    created_at,
+    published_at
 )
 select
     video_id,
@@ -23,16 +23,16 @@ select
     category,
     title,
     description,
-    JSONExtract(assumeNotNull(hashtags_json), 'Array(String)') as hashtags,
     duration_ms,
     status,
-    fromUnixTimestamp64Milli(created_at_ms, 'UTC') as created_at,
-    fromUnixTimestamp64Milli(published_at_ms, 'UTC') as published_at,
     thumbnail_url,
     deleted,
     _txid,
-    _version
-from postgresql(
+    _version,
+    JSONExtract(assumeNotNull(hashtags_json), 'Array(String)') as hashtags,
+    fromUnixTimestamp64Milli(created_at_ms, 'UTC') as created_at,
+    fromUnixTimestamp64Milli(published_at_ms, 'UTC') as published_at
+from postgresql( -- noqa: PRS
     {collection:Identifier},
     query = format($postgres$
         select

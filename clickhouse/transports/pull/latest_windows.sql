@@ -9,9 +9,7 @@ select
     block_rows
 from raw.landing_windows final
 order by
-    source_table,
-    source,
+    source_table asc,
+    source asc,
     from_txid desc
-limit 1 by
-    source_table,
-    source
+limit 1 by source_table, source

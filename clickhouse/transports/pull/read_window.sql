@@ -9,6 +9,6 @@ select
     block_rows
 from raw.landing_windows final
 where
-    source_table = {source_table:String}
+    source_table = {source_table:String} -- noqa: PRS, LT02
     and source = {source:String}
     and from_txid = {from_txid:UInt64}

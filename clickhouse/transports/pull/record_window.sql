@@ -10,7 +10,7 @@ insert into raw.landing_windows (
     block_rows
 )
 select
-    {source_table:String} as source_table,
+    {source_table:String} as source_table, -- noqa: PRS, LT02
     {source:String} as source,
     {from_txid:UInt64} as from_txid,
     {to_txid:UInt64} as to_txid,

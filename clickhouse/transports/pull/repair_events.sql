@@ -34,7 +34,7 @@ select
     feed_request_id,
     idempotent_key,
     _txid
-from postgresql(
+from postgresql( -- noqa: PRS
     {collection:Identifier},
     query = format($postgres$
         select

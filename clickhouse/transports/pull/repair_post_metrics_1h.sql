@@ -15,12 +15,12 @@ select
     post_id,
     author_id,
     hour,
-    sum(counted.exposures) as exposures,
-    sum(counted.views) as views,
-    sum(counted.likes) as likes,
-    sum(counted.comments) as comments,
-    sum(counted.shares) as shares,
-    sum(counted.dwell_ms_sum) as dwell_ms_sum
+    sum(exposures) as exposures,
+    sum(views) as views,
+    sum(likes) as likes,
+    sum(comments) as comments,
+    sum(shares) as shares,
+    sum(dwell_ms_sum) as dwell_ms_sum
 from (
     select
         item_id as post_id,
@@ -33,7 +33,7 @@ from (
         toInt64(countIf(action = 'share')) as shares,
         toInt64(sum(toUInt64(dwell_ms))) as dwell_ms_sum
     from raw.events
-    where item_type = 'post' and event_time >= {since:DateTime('UTC')}
+    where item_type = 'post' and event_time >= {since:DateTime('UTC')} -- noqa: PRS
     group by
         post_id,
         author_id,
@@ -50,7 +50,7 @@ from (
         -toInt64(shares) as shares,
         -toInt64(dwell_ms_sum) as dwell_ms_sum
     from raw.post_metrics_1h
-    where hour >= {since:DateTime('UTC')}
+    where hour >= {since:DateTime('UTC')} -- noqa: PRS
 ) as counted
 group by
     post_id,

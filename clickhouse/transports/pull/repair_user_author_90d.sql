@@ -13,10 +13,10 @@ select
     user_id,
     author_id,
     day,
-    sum(counted.likes) as likes,
-    sum(counted.comments) as comments,
-    sum(counted.views) as views,
-    sum(counted.shares) as shares
+    sum(likes) as likes,
+    sum(comments) as comments,
+    sum(views) as views,
+    sum(shares) as shares
 from (
     select
         user_id,
@@ -27,7 +27,7 @@ from (
         toInt64(countIf(action = 'view')) as views,
         toInt64(countIf(action = 'share')) as shares
     from raw.events
-    where author_id != 0 and event_time >= {since:DateTime('UTC')}
+    where author_id != 0 and event_time >= {since:DateTime('UTC')} -- noqa: PRS
     group by
         user_id,
         author_id,
@@ -42,7 +42,7 @@ from (
         -toInt64(views) as views,
         -toInt64(shares) as shares
     from raw.user_author_90d
-    where day >= toDate({since:DateTime('UTC')})
+    where day >= toDate({since:DateTime('UTC')}) -- noqa: PRS, CP02
 ) as counted
 group by
     user_id,

@@ -8,15 +8,20 @@ insert into raw.user_watch_history (
     watched_at,
     watches
 )
-select
-    user_id,
-    item_type,
-    item_id,
-    maxIf(seen.watched_at, seen.is_recount) as watched_at,
-    greatest(
-        sumIf(seen.watches, seen.is_recount) - sumIf(seen.watches, not seen.is_recount), 0
-    ) as watches
-from (
+with
+
+viewers as (
+
+    select events.user_id
+    from raw.events as events
+    where
+        events._txid > {from_txid:UInt64} -- noqa: PRS, LT02
+        and events._txid <= {to_txid:UInt64}
+
+),
+
+seen as (
+
     select
         user_id,
         item_type,
@@ -25,14 +30,12 @@ from (
         toInt64(1) as watches,
         true as is_recount
     from raw.events
-    where action = 'view' and user_id in (
-        select window_events.user_id
-        from raw.events as window_events
-        where
-            window_events._txid > {from_txid:UInt64}
-            and window_events._txid <= {to_txid:UInt64}
-    )
+    where
+        action = 'view'
+        and user_id in (select viewers.user_id from viewers)
+
     union all
+
     select
         user_id,
         item_type,
@@ -41,18 +44,23 @@ from (
         toInt64(watches) as watches,
         false as is_recount
     from raw.user_watch_history
-    where user_id in (
-        select window_events.user_id
-        from raw.events as window_events
-        where
-            window_events._txid > {from_txid:UInt64}
-            and window_events._txid <= {to_txid:UInt64}
-    )
-) as seen
+    where user_id in (select viewers.user_id from viewers)
+
+)
+
+select
+    seen.user_id,
+    seen.item_type,
+    seen.item_id,
+    maxIf(seen.watched_at, seen.is_recount) as newest_at,
+    greatest(
+        sumIf(seen.watches, seen.is_recount) - sumIf(seen.watches, not seen.is_recount), 0
+    ) as missing_watches
+from seen
 group by
-    user_id,
-    item_type,
-    item_id
+    seen.user_id,
+    seen.item_type,
+    seen.item_id
 having
-    watches > 0
-    or watched_at > maxIf(seen.watched_at, not seen.is_recount)
+    missing_watches > 0
+    or newest_at > maxIf(seen.watched_at, not seen.is_recount)

@@ -16,15 +16,15 @@ insert into raw.video_ranking_signals_1h (
 select
     video_id,
     hour,
-    sum(counted.impressions) as impressions,
-    sum(counted.views) as views,
-    sum(counted.completions) as completions,
-    sum(counted.known_completions) as known_completions,
-    sum(counted.watch_ms) as watch_ms,
-    sum(counted.likes) as likes,
-    sum(counted.shares) as shares,
-    sum(counted.comments) as comments,
-    sum(counted.not_interested) as not_interested
+    sum(impressions) as impressions,
+    sum(views) as views,
+    sum(completions) as completions,
+    sum(known_completions) as known_completions,
+    sum(watch_ms) as watch_ms,
+    sum(likes) as likes,
+    sum(shares) as shares,
+    sum(comments) as comments,
+    sum(not_interested) as not_interested
 from (
     select
         item_id as video_id,
@@ -33,13 +33,13 @@ from (
         toInt64(countIf(action = 'view')) as views,
         sumIf(least(toFloat64(completion), 1), action = 'view' and completion >= 0) as completions,
         toInt64(countIf(action = 'view' and completion >= 0)) as known_completions,
-        toInt64(sumIf(toUInt64(events.watch_ms), action = 'view')) as watch_ms,
+        toInt64(sumIf(toUInt64(watch_ms), action = 'view')) as watch_ms,
         toInt64(countIf(action = 'like')) - toInt64(countIf(action = 'unlike')) as likes,
         toInt64(countIf(action = 'share')) as shares,
         toInt64(countIf(action = 'comment')) - toInt64(countIf(action = 'uncomment')) as comments,
         toInt64(countIf(action = 'not_interested')) as not_interested
-    from raw.events as events
-    where item_type = 'video' and event_time >= {since:DateTime('UTC')}
+    from raw.events
+    where item_type = 'video' and event_time >= {since:DateTime('UTC')} -- noqa: PRS
     group by
         video_id,
         hour
@@ -57,7 +57,7 @@ from (
         -comments as comments,
         -toInt64(not_interested) as not_interested
     from raw.video_ranking_signals_1h
-    where hour >= {since:DateTime('UTC')}
+    where hour >= {since:DateTime('UTC')} -- noqa: PRS
 ) as counted
 group by
     video_id,
