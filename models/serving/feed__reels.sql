@@ -2,6 +2,7 @@
 -- per place; the first list of a session.
 {{ config(
     materialized='parameterized_view',
+    inline_views=['sig_viewer_creator__affinity'],
     bind={'shown': 'emptyArrayUInt64()'},
 ) }}
 

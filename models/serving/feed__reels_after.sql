@@ -1,6 +1,9 @@
 -- feed__reels_after(viewer_id, as_of, variant, shown): the same without the videos this session was
 -- already shown. `shown` is in the order they were shown: saturation goes on from its last places.
-{{ config(materialized='parameterized_view') }}
+{{ config(
+    materialized='parameterized_view',
+    inline_views=['sig_viewer_creator__affinity'],
+) }}
 
 select
     position,

@@ -74,28 +74,46 @@ gathered as (
         arraySort(groupArray((rank, rank_ahead))) as spacing,
         arraySort(entry -> entry.1, groupArray((rank, video))).2 as videos,
         minIf(rank, rank_ahead > 0 and rank - rank_ahead < {{ var('saturation_window_places') }})
-            as first_crowded,
-        if(first_crowded = 0, length(spacing) + 1, first_crowded) as crowded_from
+            as first_crowded
 
     from spaced
 
 ),
 
-served as (
+saturated as (
 
     select
-        {{ saturated_ranks('spacing', 'crowded_from') }} as ranks,
-        arraySort((place, rank) -> rank, arrayEnumerate(ranks), ranks) as places,
-        arraySlice(
-            arrayFilter(
-                video -> video.3 != 0,
-                arraySort((video, place) -> place, videos, places)
-            ),
-            1,
-            {{ var('feed_videos') }}
-        ) as served_videos
+        videos,
+        {{ saturated_ranks(
+            'spacing',
+            'if(first_crowded = 0, length(spacing) + 1, first_crowded)',
+        ) }} as ranks
 
     from gathered
+
+),
+
+placed as (
+
+    select
+        videos,
+        arraySort((place, rank) -> rank, arrayEnumerate(ranks), ranks) as places
+
+    from saturated
+
+),
+
+served as (
+
+    select arraySlice(
+        arrayFilter(
+            video -> video.3 != 0,
+            arraySort((video, place) -> place, videos, places)
+        ),
+        1,
+        {{ var('feed_videos') }}
+    ) as served_videos
+    from placed
 
 )
 
