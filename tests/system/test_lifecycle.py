@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -14,10 +15,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
 from api.stack.ports import free_port
+from api.stack.status import ProcessStatus, SystemStatus, status_of
+from api.stack.system import System
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,11 +48,11 @@ class Nova:
     def up(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self("up", "--detach", "--sample", "none", "--port", str(self.port), *arguments)
 
-    def status(self) -> dict:
-        return json.loads(self("status", "--json").stdout)
+    def status(self) -> SystemStatus:
+        return status_of(System(self.data_dir, environ={}))
 
-    def processes(self) -> dict[str, dict]:
-        return {line["name"]: line for line in self.status()["processes"]}
+    def processes(self) -> dict[str, ProcessStatus]:
+        return {line.name: line for line in self.status().processes}
 
     def get(self, path: str, token: str = "") -> tuple[int, dict]:
         request = urllib.request.Request(
@@ -92,9 +96,11 @@ def test_up_serves_a_feed_with_the_token_it_prints(nova: Nova):
 
 
 def test_status_shows_every_process_and_is_healthy(nova: Nova):
-    status = nova.status()
-    assert status["healthy"] is True
-    assert [line["name"] for line in status["processes"]] == [
+    told = nova("status", "--json")
+    assert told.returncode == 0
+    status = msgspec.json.decode(told.stdout, type=SystemStatus)
+    assert status.healthy
+    assert [line.name for line in status.processes] == [
         "postgres",
         "redis",
         "clickhouse",
@@ -102,17 +108,18 @@ def test_status_shows_every_process_and_is_healthy(nova: Nova):
         "landing",
         "api",
     ]
-    for line in status["processes"]:
-        assert psutil.pid_exists(line["pid"]), line
+    for line in status.processes:
+        assert line.pid is not None and psutil.pid_exists(line.pid), line
+    assert {lag.table for lag in status.landing} >= {"events", "videos", "follows"}
 
 
 def test_servers_listen_on_loopback_only(nova: Nova):
-    for line in nova.status()["processes"]:
-        process = psutil.Process(line["pid"])
+    for line in nova.status().processes:
+        process = psutil.Process(line.pid)
         for member in [process, *process.children(recursive=True)]:
             for connection in member.net_connections(kind="tcp"):
                 if connection.status == psutil.CONN_LISTEN:
-                    assert connection.laddr.ip == "127.0.0.1", line["name"]
+                    assert connection.laddr.ip == "127.0.0.1", line.name
 
 
 def test_no_password_shows_in_the_process_list_or_a_log(nova: Nova):
@@ -137,13 +144,14 @@ def test_sql_answers_and_reports_errors(nova: Nova):
     "name", ["api", "landing", "housekeeping", "redis", "clickhouse", "postgres"]
 )
 def test_a_killed_process_comes_back(nova: Nova, name: str):
-    killed = nova.processes()[name]["pid"]
+    killed = nova.processes()[name].pid
     victim = psutil.Process(killed)
-    for member in [*victim.children(recursive=True), victim]:
-        member.kill()
+    for member in [victim, *victim.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
 
-    assert eventually(lambda: nova.processes()[name]["pid"] not in (killed, None))
-    assert eventually(lambda: nova.status()["healthy"])
+    assert eventually(lambda: nova.processes()[name].pid not in (killed, None))
+    assert eventually(lambda: nova.status().healthy)
 
 
 def test_a_crash_of_up_leaves_nothing_in_the_way(nova: Nova):
@@ -155,9 +163,9 @@ def test_a_crash_of_up_leaves_nothing_in_the_way(nova: Nova):
     again = nova.up()
     assert again.returncode == 0, again.stderr
     assert "earlier" in again.stderr
-    assert nova.status()["healthy"]
+    assert nova.status().healthy
     for name, line in nova.processes().items():
-        assert line["pid"] != before[name]["pid"], name
+        assert line.pid != before[name].pid, name
 
 
 def _is_zombie(pid: int) -> bool:
@@ -175,7 +183,7 @@ def test_a_taken_port_is_named_and_nothing_is_left_running(server_root: Path):
         refused = other.up()
     assert refused.returncode == 1
     assert f"port {other.port} is taken" in refused.stderr
-    assert not any(line["pid"] for line in other.status()["processes"])
+    assert not any(line.pid for line in other.status().processes)
 
 
 def test_before_the_first_up_commands_say_so(server_root: Path):
@@ -196,10 +204,11 @@ def test_reset_spares_a_folder_it_did_not_make(server_root: Path):
 
 
 def test_down_stops_everything_and_reset_forgets(nova: Nova):
-    pids = [line["pid"] for line in nova.status()["processes"]]
+    pids = [line.pid for line in nova.status().processes]
     assert nova("down").returncode == 0
     assert not any(psutil.pid_exists(pid) for pid in pids)
-    assert nova.status()["healthy"] is False
+    assert not nova.status().healthy
+    assert nova("status").returncode == 1
 
     assert nova("reset", "--yes").returncode == 0
     assert not nova.data_dir.exists()
