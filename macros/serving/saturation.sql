@@ -36,3 +36,14 @@ least(
                     )
                 )
 {%- endmacro -%}
+
+{#- The rank of the first video that is less than a window behind the one ahead, or one past all. -#}
+{%- macro first_crowded_rank(spacing) -%}
+toUInt64(
+                arrayFirstIndex(
+                    video -> video.2 != 0
+                    and video.1 < video.2 + {{ var('saturation_window_places') }},
+                    arrayPushBack({{ spacing }}, (toUInt64(1), toUInt64(1)))
+                )
+            )
+{%- endmacro -%}

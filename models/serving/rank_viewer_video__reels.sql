@@ -66,29 +66,23 @@ spaced as (
 
 ),
 
--- The list as one row of arrays in rank order. Nothing moves before the first video that is too
--- close to another; most lists have such a video late or not at all.
+-- The list as one row of arrays in rank order.
 gathered as (
 
     select
         arraySort(groupArray((rank, rank_ahead))) as spacing,
-        arraySort(entry -> entry.1, groupArray((rank, video))).2 as videos,
-        minIf(rank, rank_ahead > 0 and rank - rank_ahead < {{ var('saturation_window_places') }})
-            as first_crowded
+        arraySort(entry -> entry.1, groupArray((rank, video))).2 as videos
 
     from spaced
 
 ),
 
+-- Nothing moves before the first video that is too close to the one ahead: often none is.
 saturated as (
 
     select
         videos,
-        {{ saturated_ranks(
-            'spacing',
-            'if(first_crowded = 0, length(spacing) + 1, first_crowded)',
-        ) }} as ranks
-
+        {{ saturated_ranks('spacing', first_crowded_rank('spacing')) }} as ranks
     from gathered
 
 ),
