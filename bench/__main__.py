@@ -11,6 +11,7 @@ from rich.table import Table
 
 from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, out, say, system_of
 from api.settings import Settings
+from api.stack.status import require_stores
 from bench.feed import feed_hit, feed_miss, feed_query
 from bench.measure import Figure, circumstances, keep
 
@@ -41,6 +42,7 @@ def run(
     if unknown:
         raise typer.BadParameter(f"unknown: {', '.join(unknown)}; see `./nova bench list`")
     settings = system_of(data_dir).settings()
+    require_stores(settings)
     figures: list[Figure] = []
     for name in names:
         say(f"measuring {name}")

@@ -20,6 +20,7 @@ from api.importing.report import ImportReport
 from api.importing.tiktok import import_tiktok
 from api.settings import Settings
 from api.stack.ranking import refresh_ranking
+from api.stack.status import require_stores
 from api.workers.landing import land_until_settled
 
 MALFORMED_PRINTED = 20
@@ -100,6 +101,7 @@ def run(
 ) -> None:
     """Load into Postgres, land in ClickHouse, refresh the ranking, report."""
     settings = system_of(data_dir).settings()
+    require_stores(settings)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -13,6 +13,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from msgspec import Struct
 
 from api.settings import Settings, without_password
+from api.stack.process import StartError
 from api.stack.system import STORES, ApiProcess, Store, System
 
 
@@ -60,6 +61,14 @@ def answers(store: Store, settings: Settings) -> bool:
                     return bool(client.ping())
     except (psycopg.Error, redis.RedisError, ClickHouseError, http.client.HTTPException, OSError):
         return False
+
+
+def require_stores(settings: Settings) -> None:
+    """Raise `StartError`, naming it, when a store does not answer."""
+    for store in STORES:
+        if not answers(store, settings):
+            address = without_password(getattr(settings, f"{store}_url"))
+            raise StartError(f"{store} does not answer at {address}; is `./nova up` running?")
 
 
 def landing_lags(settings: Settings) -> list[LandingLag]:
