@@ -24,7 +24,7 @@ from api.limits import Limiter, RateLimitMiddleware, charge_viewer
 from api.logging import RequestMiddleware, configure_logging
 from api.reels.controller import ReelsController
 from api.reels.queries import ReelQueries
-from api.reels.reader import ChartReader, ReelRankings
+from api.reels.reader import ChartReader, ReelsReader
 from api.settings import Settings
 from api.snapshots.releases import ReleaseWatch
 from api.snapshots.store import SnapshotStore
@@ -84,9 +84,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
     queries = ReelQueries(stores.clickhouse, settings)
     provided: dict[str, Any] = {
-        "walks": walks,
-        "cursors": cursors,
-        "rankings": ReelRankings(queries),
+        "reels": ReelsReader(queries, walks, cursors),
         "charts": ChartReader(queries, stores.redis, settings),
         "health": HealthReader(stores),
         "stores": stores,

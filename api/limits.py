@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from litestar.connection import ASGIConnection
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,6 +47,10 @@ class Verdict(NamedTuple):
         if not self.is_allowed:
             fields["Retry-After"] = str(max(1, math.ceil(self.retry_after_ms / 1000)))
         return fields
+
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """Return them as ASGI takes them."""
+        return [(name.lower().encode(), value.encode()) for name, value in self.headers().items()]
 
 
 def refusal(verdict: Verdict) -> TooManyRequestsError:
@@ -146,9 +149,7 @@ class RateLimitMiddleware:
                         return
                 verdict = state[_VERDICT]
                 if verdict is not None:
-                    headers = MutableScopeHeaders.from_message(message)
-                    for name, value in verdict.headers().items():
-                        headers[name] = value
+                    message["headers"] = [*message["headers"], *verdict.raw_headers()]
             if not is_replaced:
                 await send(message)
 

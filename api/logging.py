@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import msgspec
 import structlog
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
@@ -113,7 +112,8 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableScopeHeaders.from_message(message)["X-Request-Id"] = record.request_id
+                id_header = b"x-request-id", record.request_id.encode()
+                message["headers"] = [*message["headers"], id_header]
             await send(message)
 
         try:

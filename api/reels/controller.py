@@ -13,11 +13,10 @@ from litestar.params import QueryParameter
 from msgspec import Raw
 
 from api.auth import Viewer
-from api.cursor import CursorCodec
 from api.errors import FieldError, InvalidRequestError, problem_specs
 from api.limits import LIMIT_OPT, LIMITED_BY_HANDLER, remember
 from api.logging import record_of
-from api.reels.reader import ALGORITHMS, SURFACES, ChartReader, ReelRankings, instant_of
+from api.reels.reader import ALGORITHMS, SURFACES, ChartReader, ReelsReader, instant_of
 from api.reels.schemas import (
     Algorithm,
     FeedMeta,
@@ -28,9 +27,7 @@ from api.reels.schemas import (
     TrendingPage,
     Window,
 )
-from api.snapshots.walk import Page, Walks
-
-DEFAULT_VARIANT = "default"
+from api.snapshots.walk import Page
 
 _encoder = msgspec.json.Encoder()
 
@@ -66,9 +63,7 @@ class ReelsController(Controller):
     async def feed(
         self,
         request: ViewerRequest,
-        walks: NamedDependency[Walks],
-        rankings: NamedDependency[ReelRankings],
-        cursors: NamedDependency[CursorCodec],
+        reels: NamedDependency[ReelsReader],
         algo: Annotated[
             Algorithm | None,
             QueryParameter(description="How to rank; `ch` unless a cursor says otherwise"),
@@ -89,16 +84,15 @@ class ReelsController(Controller):
         text, field = (since, "since") if since is not None else (cursor, "cursor")
         if text is None:
             algorithm = algo or Algorithm.CH
-            page = await walks.first_page(rankings.of(algorithm), viewer_id, DEFAULT_VARIANT, limit)
+            page = await reels.first_page(algorithm, viewer_id, limit)
         else:
             surfaces = frozenset({SURFACES[algo]} if algo else ALGORITHMS)
-            at = cursors.decode(text, viewer_id, surfaces, field)
+            at = reels.cursors.decode(text, viewer_id, surfaces, field)
             algorithm = ALGORITHMS[at.surface]
-            ranking = rankings.of(algorithm)
             if field == "since":
-                page = await walks.since(ranking, viewer_id, at, limit, text)
+                page = await reels.since(viewer_id, at, limit, text)
             else:
-                page = await walks.next_page(ranking, viewer_id, at, limit)
+                page = await reels.next_page(viewer_id, at, limit)
         return feed_response(request, page, algorithm)
 
     @get(

@@ -10,18 +10,19 @@ from typing import Literal, NamedTuple, cast
 import msgspec
 from msgspec import Struct
 
-from api.cursor import Surface
+from api.cursor import Cursor, CursorCodec, Surface
 from api.reels.queries import ReelQueries
 from api.reels.schemas import Algorithm, Window
 from api.settings import Settings
 from api.snapshots.ranking import RankedItem, Ranking
-from api.snapshots.walk import Flights, unavailable
+from api.snapshots.walk import Flights, Page, Walks, unavailable
 from api.stores import RedisStore, StoreUnavailableError
 
 CHART_ITEMS = 100  # count, GET /reels/trending
 CHART_FRESH_SECONDS = 5.0  # the chart itself is counted again every minute
 CHART_RETRY_SECONDS = 1.0  # how long a stale chart is served before ClickHouse is asked again
 
+DEFAULT_VARIANT = "default"
 FEED_WINDOW = Window.DAY  # what `algo=trending` ranks by
 FEED_ITEMS = 500  # count, one ranking of `algo=trending`
 
@@ -58,25 +59,38 @@ class TrendingRanking:
         return await self._queries.trending(FEED_WINDOW, FEED_ITEMS, shown)
 
 
-class ReelRankings:
-    """The rankings of reels by algorithm."""
-
-    def __init__(self, queries: ReelQueries) -> None:
-        self._by_algorithm: dict[Algorithm, Ranking] = {
-            Algorithm.CH: PersonalRanking(queries),
-            Algorithm.TRENDING: TrendingRanking(queries),
-        }
-
-    def of(self, algorithm: Algorithm) -> Ranking:
-        """Return the ranking an algorithm stands for."""
-        return self._by_algorithm[algorithm]
-
-
 SURFACES: dict[Algorithm, Surface] = {
     Algorithm.CH: Surface.REELS,
     Algorithm.TRENDING: Surface.REELS_TRENDING,
 }
 ALGORITHMS: dict[Surface, Algorithm] = {surface: algo for algo, surface in SURFACES.items()}
+
+
+class ReelsReader:
+    """The walks of reels, each in the ranking its algorithm stands for."""
+
+    def __init__(self, queries: ReelQueries, walks: Walks, cursors: CursorCodec) -> None:
+        self.cursors = cursors
+        self._walks = walks
+        self._rankings: dict[Surface, Ranking] = {
+            Surface.REELS: PersonalRanking(queries),
+            Surface.REELS_TRENDING: TrendingRanking(queries),
+        }
+
+    async def first_page(self, algorithm: Algorithm, viewer_id: int, limit: int) -> Page:
+        """Return the top of a viewer's feed."""
+        ranking = self._rankings[SURFACES[algorithm]]
+        return await self._walks.first_page(ranking, viewer_id, DEFAULT_VARIANT, limit)
+
+    async def next_page(self, viewer_id: int, cursor: Cursor, limit: int) -> Page:
+        """Return what follows a cursor."""
+        ranking = self._rankings[cursor.surface]
+        return await self._walks.next_page(ranking, viewer_id, cursor, limit)
+
+    async def since(self, viewer_id: int, cursor: Cursor, limit: int, cursor_text: str) -> Page:
+        """Return what is new since a cursor."""
+        ranking = self._rankings[cursor.surface]
+        return await self._walks.since(ranking, viewer_id, cursor, limit, cursor_text)
 
 
 class Chart(Struct, frozen=True):

@@ -74,11 +74,21 @@ class SnapshotStore:
         self._limiter = limiter
         self._ttl_seconds = settings.snapshot_ttl_seconds
         self._kept_seconds = settings.stale_ttl_seconds
-        self._lock_ms = settings.clickhouse_timeout_ms + LOCK_SPARE_MS
         # One token per process: misses within a process are collapsed before the lock.
         self._token = uuid4().hex
         client: Redis = redis.client
-        self._read = client.register_script(f"{CHARGE_LUA}\n{(LUA / 'read_page.lua').read_text()}")
+        constants = {
+            "WINDOW_MS": WINDOW_MS,
+            "TTL": settings.snapshot_ttl_seconds,
+            "LOCK_MS": settings.clickhouse_timeout_ms + LOCK_SPARE_MS,
+            "BLOCK_ITEMS": BLOCK_ITEMS,
+            "BITS": seen.BITS,
+            "HASHES": seen.HASHES,
+            "PLACE": PLACE.size,
+        }
+        head = "\n".join(f"local {name} = {value}" for name, value in constants.items())
+        body = (LUA / "read_page.lua").read_text()
+        self._read = client.register_script(f"{head}\n{CHARGE_LUA}\n{body}")
         self._save = client.register_script((LUA / "save_snapshot.lua").read_text())
 
     async def read_head(
@@ -150,19 +160,13 @@ class SnapshotStore:
                 ],
                 args=[
                     self._limiter.per_minute if is_charged else 0,
-                    WINDOW_MS,
                     mode,
                     position,
                     limit,
                     oldest_ms,
                     release_ms,
                     owner.prefix,
-                    self._ttl_seconds,
                     self._token if wants_lock else "",
-                    self._lock_ms,
-                    BLOCK_ITEMS,
-                    seen.BITS,
-                    seen.HASHES,
                 ],
             )
         )
@@ -172,7 +176,7 @@ class SnapshotStore:
             return Reply(verdict, None, shall_rank=False, watched=seen.Seen())
         if reply[1] == 0:
             return Reply(verdict, None, shall_rank=bool(reply[2]), watched=seen.Seen(*reply[3:5]))
-        page = _page(reply, key)
+        page = _page(reply, key, position)
         return Reply(verdict, page, shall_rank=False, watched=seen.Seen())
 
     async def keep(
@@ -265,12 +269,16 @@ class SnapshotStore:
         return [item_id for ids in lists if ids for item_id in unpack_ids(ids)]
 
 
-def _page(reply: list[Any], key: SnapshotKey | None) -> Slice:
+def _page(reply: list[Any], key: SnapshotKey | None, start: int) -> Slice:
     _, _, session, meta, total, position, chosen, place, lowest, first, blocks = reply
     lines: list[bytes] = []
     for block in blocks:
         lines += lines_of(block)
     offset = first * BLOCK_ITEMS
+    if isinstance(chosen, int):
+        bodies = lines[start - offset : position - offset]
+    else:
+        bodies = [lines[index - offset] for index in chosen]
     lowest_key = HIGHEST_KEY
     about = meta_of(meta)
     fingerprint = about.walked
@@ -282,7 +290,7 @@ def _page(reply: list[Any], key: SnapshotKey | None) -> Slice:
         key=key or SnapshotKey(bytes.fromhex(session.decode()), 0),
         as_of_ms=about.as_of_ms,
         total=total,
-        bodies=[lines[index - offset] for index in chosen],
+        bodies=bodies,
         next_position=position,
         fingerprint=fingerprint,
         lowest=lowest_key,
