@@ -133,6 +133,7 @@ allowed as (
     where
         video_id not in (select video_id from {{ ref('cand_viewer_video__excluded') }})
         and creator_id not in (select creator_id from {{ ref('cand_viewer_creator__excluded') }})
+        and published_at <= {{ as_of() }}
     order by source_rank
     limit 1 by video_id
 
