@@ -51,11 +51,18 @@
     {%- set ns = namespace(sql=sql) -%}
     {%- for view in views -%}
         {%- set relation = api.Relation.create(schema=target.schema, identifier=view) -%}
-        {%- set text = run_query(
-            "select as_select from system.tables where database = '" ~ target.schema
-            ~ "' and name = '" ~ view ~ "'"
-        ).columns[0].values()[0] -%}
-        {%- set ns.sql = ns.sql | replace(relation ~ '', '(\n' ~ text ~ '\n) as ' ~ view) -%}
+        {%- set text = '(\n' ~ view_text(relation) ~ '\n) as ' -%}
+        {%- set ns.sql = ns.sql | replace(relation ~ ' as ', text) -%}
+        {%- set ns.sql = ns.sql | replace(relation ~ '', text ~ view) -%}
     {%- endfor -%}
     {{ return(ns.sql) }}
+{%- endmacro -%}
+
+{#- The query of a view, as ClickHouse keeps it. -#}
+{%- macro view_text(view) -%}
+    {%- set found = run_query(
+        "select as_select from system.tables where database = '" ~ view.schema
+        ~ "' and name = '" ~ view.identifier ~ "'"
+    ) -%}
+    {{ return(found.columns[0].values()[0]) }}
 {%- endmacro -%}

@@ -17,9 +17,9 @@ followees as (
     from {{ ref('cand_video__by_creator') }}
     where
         creator_id in (
-            select followee_id
-            from {{ source('raw', 'follows_current') }}
-            where follower_id = {{ viewer_id() }}
+            select follows.followee_id
+            from {{ source('raw', 'follows_current') }} as follows
+            where follows.follower_id = {{ viewer_id() }}
         )
         and published_at > {{ as_of() }} - toIntervalHour({{ var('followee_window_hours') }})
         and published_at <= {{ as_of() }}
@@ -63,16 +63,18 @@ affinity as (
     from {{ ref('cand_video__by_creator') }}
     where
         creator_id in (
-            select creator_id
-            from {{ ref('sig_viewer_creator__affinity') }}
-            where viewer_id = {{ viewer_id() }}
-            order by affinity desc, creator_id desc
+            select signals.creator_id
+            from {{ ref('sig_viewer_creator__affinity') }} as signals
+            where signals.viewer_id = {{ viewer_id() }}
+            order by
+                signals.affinity desc,
+                signals.creator_id desc
             limit {{ var('affinity_candidates_creators') }}
         )
         and recency_rank <= {{ var('affinity_candidates_per_creator_videos') }}
         and published_at <= {{ as_of() }}
     order by
-        recency_rank,
+        recency_rank asc,
         published_at desc,
         video_id desc
     limit {{ var('affinity_candidates_videos') }}
@@ -95,8 +97,12 @@ newest as (
     from {{ ref('cand_video__newest') }}
     where
         published_at <= {{ as_of() }}
-        and video_id not in (select video_id from {{ ref('cand_viewer_video__excluded') }})
-        and creator_id not in (select creator_id from {{ ref('cand_viewer_creator__excluded') }})
+        and video_id not in (
+            select excluded.video_id from {{ ref('cand_viewer_video__excluded') }} as excluded
+        )
+        and creator_id not in (
+            select excluded.creator_id from {{ ref('cand_viewer_creator__excluded') }} as excluded
+        )
     order by
         published_at desc,
         video_id desc
@@ -131,8 +137,12 @@ allowed as (
 
     from sourced
     where
-        video_id not in (select video_id from {{ ref('cand_viewer_video__excluded') }})
-        and creator_id not in (select creator_id from {{ ref('cand_viewer_creator__excluded') }})
+        video_id not in (
+            select excluded.video_id from {{ ref('cand_viewer_video__excluded') }} as excluded
+        )
+        and creator_id not in (
+            select excluded.creator_id from {{ ref('cand_viewer_creator__excluded') }} as excluded
+        )
         and published_at <= {{ as_of() }}
     order by source_rank
     limit 1 by video_id

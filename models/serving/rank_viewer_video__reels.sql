@@ -27,7 +27,7 @@ listed as (
         defaultValueOfTypeName({{ reel_card_type() }}) as card,
         indexOf({{ shown() }}, video_id) as shown_place
     from {{ ref('reel_cards') }}
-    where video_id in (arraySlice({{ shown() }}, 1 - {{ var('saturation_window_places') }}))
+    where video_id in (arraySlice({{ shown() }}, -{{ var('saturation_window_places') }} + 1))
 
 ),
 
@@ -71,7 +71,7 @@ gathered as (
 
     select
         arraySort(groupArray((rank, rank_ahead))) as spacing,
-        arraySort(entry -> entry.1, groupArray((rank, video))).2 as videos
+        tupleElement(arraySort(entry -> entry.1, groupArray((rank, video))), 2) as videos
 
     from spaced
 
@@ -99,35 +99,37 @@ placed as (
 
 served as (
 
-    select arraySlice(
-        arrayFilter(
-            video -> video.3 != 0,
-            arraySort((video, place) -> place, videos, places)
-        ),
-        1,
-        {{ var('feed_videos') }}
-    ) as served_videos
+    select
+        arraySlice(
+            arrayFilter(
+                video -> video.3 != 0,
+                arraySort((video, place) -> place, videos, places)
+            ),
+            1,
+            {{ var('feed_videos') }}
+        ) as served_videos
+
     from placed
 
 )
 
 select
-    toUInt32(position) as position,
+    position,
     video.1 as video_id,
     video.2 as creator_id,
-    toUInt32(video.4) as score_ppm,
+    video.4 as score_ppm,
     toLowCardinality(
         ['followee', 'trending', 'affinity', 'fill_trending', 'fill_newest'][video.3]
     ) as source,
-    video.5.title as title,
-    video.5.duration_ms as duration_ms,
-    video.5.view_count as view_count,
-    video.5.like_count as like_count,
-    video.5.share_count as share_count,
-    video.5.comment_count as comment_count,
-    video.5.completion_rate as completion_rate,
-    video.5.thumbnail_url as thumbnail_url,
-    video.5.created_at as created_at
+    tupleElement(video.5, 'title') as title,
+    tupleElement(video.5, 'duration_ms') as duration_ms,
+    tupleElement(video.5, 'view_count') as view_count,
+    tupleElement(video.5, 'like_count') as like_count,
+    tupleElement(video.5, 'share_count') as share_count,
+    tupleElement(video.5, 'comment_count') as comment_count,
+    tupleElement(video.5, 'completion_rate') as completion_rate,
+    tupleElement(video.5, 'thumbnail_url') as thumbnail_url,
+    tupleElement(video.5, 'created_at') as created_at
 from served
 array join
     served_videos as video,

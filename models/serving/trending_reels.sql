@@ -33,7 +33,7 @@ windows as (
 
     select
         video_id,
-        chart.1 as window,
+        chart.1 as chart_window,
         sum(completions) + {{ engagement_points('sum(likes)', 'sum(shares)', 'sum(comments)') }}
             as points
 
@@ -42,14 +42,14 @@ windows as (
     where hour >= toStartOfHour({{ run_at() }} - toIntervalHour(chart.2))
     group by
         video_id,
-        window
+        chart_window
 
 ),
 
 ranked as (
 
     select
-        windows.window as window,
+        windows.chart_window as chart_window,
         windows.points as points,
         cards.video_id as video_id,
         cards.creator_id as creator_id,
@@ -57,11 +57,13 @@ ranked as (
         cards.completion as completion,
         cards.engagement as engagement,
         cards.card as card,
-        row_number() over (
-            partition by windows.window
-            order by
-                windows.points desc,
-                cards.video_id desc
+        toUInt32(
+            row_number() over (
+                partition by windows.chart_window
+                order by
+                    windows.points desc,
+                    cards.video_id desc
+            )
         ) as rank
 
     from windows
@@ -71,8 +73,8 @@ ranked as (
 )
 
 select
-    window,
-    toUInt32(rank) as rank,
+    chart_window as `window`,
+    rank,
     video_id,
     creator_id,
     published_at,
