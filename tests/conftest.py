@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -62,18 +63,25 @@ def postgres_server(server_root: Path) -> Iterator[PostgresServer]:
     server.stop()
 
 
-@pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """A database of the test's own, cloned from the migrated one."""
+@contextmanager
+def cloned_database(server: PostgresServer) -> Iterator[str]:
+    """A migrated database of one's own; gone at the end."""
     name = f"test_{uuid4().hex[:12]}"
     clone = sql.SQL("create database {} template {} strategy file_copy").format(
         sql.Identifier(name), sql.Identifier(DATABASE)
     )
     drop = sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
-    with psycopg.connect(postgres_server.address("postgres"), autocommit=True) as admin:
+    with psycopg.connect(server.address("postgres"), autocommit=True) as admin:
         admin.execute(clone)
-        yield postgres_server.address(name)
+        yield server.address(name)
         admin.execute(drop)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A database of the test's own, cloned from the migrated one."""
+    with cloned_database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -110,18 +118,37 @@ def clickhouse_url(clickhouse_server: ClickHouseServer) -> str:
     return clickhouse_server.url
 
 
-@pytest.fixture(scope="session")
-def ranked_clickhouse_url(clickhouse_url: str, server_root: Path) -> str:
-    """ClickHouse with `raw` and the built `nova` models."""
+def build_models(url: str, target_path: Path) -> None:
+    """Build the `nova` models, as `up` does."""
     built = dbt(
         ["build", "--quiet", "--exclude-resource-type", "unit_test"],
-        clickhouse_url,
-        target_path=server_root / "dbt",
+        url,
+        target_path=target_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
     assert built.returncode == 0, built.stdout.decode()
+
+
+@pytest.fixture(scope="session")
+def ranked_clickhouse_url(clickhouse_url: str, server_root: Path) -> str:
+    """ClickHouse with `raw` and the built `nova` models."""
+    build_models(clickhouse_url, server_root / "dbt")
     return clickhouse_url
+
+
+@pytest.fixture(scope="session")
+def clone_database(
+    postgres_server: PostgresServer,
+) -> Callable[[], AbstractContextManager[str]]:
+    """Make a database that lives longer than one test."""
+    return lambda: cloned_database(postgres_server)
+
+
+@pytest.fixture(scope="session")
+def build_ranking_models(server_root: Path) -> Callable[[str], None]:
+    """Build the models in a ClickHouse of the test's own."""
+    return lambda url: build_models(url, server_root / f"dbt-{uuid4().hex[:8]}")
 
 
 @pytest.fixture

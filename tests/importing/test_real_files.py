@@ -6,8 +6,11 @@ The files are not part of the project. Without them these tests skip; in CI a sk
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NamedTuple
 
 import clickhouse_connect
 import psycopg
@@ -16,13 +19,16 @@ from clickhouse_connect.driver.client import Client
 
 from api.importing.hackernews import import_hackernews
 from api.importing.kuairand import import_kuairand
-from api.importing.recount import recount_kuairand
+from api.importing.recount import Recount, recount_kuairand
+from api.importing.report import ImportReport
 from api.importing.tiktok import import_tiktok
 from api.migrate import migrate_clickhouse
 from api.settings import Settings
 from api.stack.clickhouse import ClickHouseServer
 from api.stack.migrations import cluster_variables
 from api.stack.ports import free_port
+from api.stack.ranking import refresh_ranking
+from api.stack.redis import RedisServer
 from api.workers.landing import land_until_settled
 
 ROOT = Path(__file__).parents[2]
@@ -40,57 +46,115 @@ def data(name: str) -> Path:
     return path
 
 
-@pytest.fixture
-def own_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
-    """An engine of this test alone: a million rows would be in every other test's trending."""
+class World(NamedTuple):
+    """KuaiRand, imported and landed."""
+
+    settings: Settings
+    clickhouse: Client
+    folder: Path
+    report: ImportReport
+    recount: Recount
+
+
+@pytest.fixture(scope="module")
+def kuairand_world(
+    tmp_path_factory: pytest.TempPathFactory,
+    clone_database: Callable[[], AbstractContextManager[str]],
+    redis_server: RedisServer,
+    build_ranking_models: Callable[[str], None],
+) -> Iterator[World]:
+    """Databases of these tests alone: a million rows would be in every other test's trending."""
+    folder = data("kuairand_pure")
     server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse"), free_port(), "only-here")
     server.start()
     migrate_clickhouse(server.url, ROOT, variables=cluster_variables(""))
-    yield server
+    build_ranking_models(server.url)
+    with clone_database() as postgres_url, clickhouse_connect.get_client(dsn=server.url) as client:
+        settings = Settings.from_environ(
+            {},
+            postgres_url=postgres_url,
+            redis_url=redis_server.url,
+            clickhouse_url=server.url,
+            jwt_secret=SECRET,
+            cursor_secret=SECRET,
+        )
+        recount = recount_kuairand(folder)
+        report = import_kuairand(settings, folder, shift_to_now=True)
+        land_until_settled(settings)
+        refresh_ranking(server.url)
+        yield World(settings, client, folder, report, recount)
     server.stop()
 
 
-@pytest.fixture
-def landed(
-    own_clickhouse: ClickHouseServer, postgres_url: str, redis_url: str
-) -> Iterator[tuple[Settings, Client]]:
-    """Settings of a system with both databases, and a client to look at the second one."""
-    settings = Settings.from_environ(
-        {},
-        postgres_url=postgres_url,
-        redis_url=redis_url,
-        clickhouse_url=own_clickhouse.url,
-        jwt_secret=SECRET,
-        cursor_secret=SECRET,
-    )
-    client = clickhouse_connect.get_client(dsn=own_clickhouse.url)
-    yield settings, client
-    client.close()
+@pytest.mark.timeout(600)
+def test_clickhouse_holds_exactly_the_deduplicated_kuairand(kuairand_world: World):
+    world = kuairand_world
+    assert world.report.malformed_lines == 0
+    assert world.report.of("impressions").duplicates > 4_000
+    with psycopg.connect(world.settings.postgres_url) as connection:
+        in_postgres = dict(
+            connection.execute("select action, count(*) from app.events group by 1").fetchall()
+        )
+    assert in_postgres == world.recount.events
+    assert counted(world.clickhouse) == everything(world.recount)
 
 
 @pytest.mark.timeout(600)
-def test_clickhouse_holds_exactly_the_deduplicated_kuairand(landed, rows):
-    folder = data("kuairand_pure")
-    settings, clickhouse = landed
-    expected = recount_kuairand(folder)
+def test_feeds_of_real_viewers_obey_the_rules_and_differ(kuairand_world: World):
+    clickhouse = kuairand_world.clickhouse
+    # Viewers the ranking can know: they liked or commented. Others who watched nothing of the
+    # charts rightly share one feed.
+    viewers = clickhouse.query(
+        "select user_id from raw.user_author_90d group by user_id"
+        " having sum(likes) > 0 or sum(comments) > 0 order by cityHash64(user_id) limit 100"
+    ).result_rows
+    feeds, tops = set(), set()
+    for (viewer_id,) in viewers:
+        bound = {"viewer_id": viewer_id}
+        feed = clickhouse.query(
+            "select position, video_id, creator_id, score_ppm"
+            " from nova.feed__reels(viewer_id = {viewer_id:UInt64}, as_of = now64(3),"
+            " variant = 'default') order by position",
+            parameters=bound,
+        ).result_rows
+        barred = clickhouse.query(
+            "select item_id from raw.user_watch_history where user_id = {viewer_id:UInt64}"
+            " and watched_at > now() - interval 30 day"
+            " union distinct select video_id from raw.not_interested_current"
+            " where user_id = {viewer_id:UInt64}",
+            parameters=bound,
+        ).result_rows
+        places, videos, creators, scores = zip(*feed, strict=True)
 
-    report = import_kuairand(settings, folder, shift_to_now=True)
-    land_until_settled(settings)
+        assert len(videos) >= 40
+        assert places == tuple(range(1, len(videos) + 1))
+        assert len(set(videos)) == len(videos)
+        assert not {(video,) for video in videos} & set(barred)
+        assert all(0 <= score <= 1_000_000 for score in scores)
+        # Six and a half thousand creators of seven and a half thousand videos: always possible.
+        for start in range(len(creators) - 9):
+            window = creators[start : start + 10]
+            assert max(Counter(window).values()) <= 2, (viewer_id, start)
+        feeds.add(videos)
+        tops.add(videos[:10])
 
-    assert report.malformed_lines == 0
-    assert report.of("impressions").duplicates > 4_000
-    in_postgres = dict(rows("select action, count(*) from app.events group by 1"))
-    assert in_postgres == expected.events
-    assert counted(clickhouse) == everything(expected)
+    assert len(viewers) == 100
+    assert len(feeds) > 90
+    assert len(tops) > 30
 
-    # Again: every row is recognised, and nothing new lands.
+
+@pytest.mark.timeout(600)
+def test_imported_again_nothing_changes(kuairand_world: World):
+    world = kuairand_world
     versions = "select sum(_version) from app.video_engagement"
-    was = rows(versions)
-    again = import_kuairand(settings, folder, shift_to_now=True)
-    land_until_settled(settings)
-    assert again.inserted == 0
-    assert rows(versions) == was
-    assert counted(clickhouse) == everything(expected)
+    with psycopg.connect(world.settings.postgres_url, autocommit=True) as connection:
+        was = connection.execute(versions).fetchone()
+        again = import_kuairand(world.settings, world.folder, shift_to_now=True)
+        land_until_settled(world.settings)
+
+        assert again.inserted == 0
+        assert connection.execute(versions).fetchone() == was
+    assert counted(world.clickhouse) == everything(world.recount)
 
 
 def everything(expected) -> dict[str, object]:
