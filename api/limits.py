@@ -17,6 +17,8 @@ from api.stores import RedisStore, StoreUnavailableError
 
 WINDOW_MS = 60_000
 
+REFUSED = TooManyRequestsError.status
+
 # `opt` of a route handler. Own: the handler charges within its own round trip to Redis.
 LIMIT_OPT = "rate_limit"
 LIMITED_BY_HANDLER = "own"
@@ -138,7 +140,8 @@ class RateLimitMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             nonlocal is_replaced
-            if message["type"] == "http.response.start":
+            # A refusal has its headers and was not counted.
+            if message["type"] == "http.response.start" and message["status"] != REFUSED:
                 state = scope["state"]
                 if _VERDICT not in state:
                     verdict = await self._limiter.charge(self._key(scope))

@@ -3,17 +3,17 @@ select
     video_id,
     creator_id,
     score_ppm,
-    score_ppm / 1000000 as ranking_score,
     source,
     title,
-    duration_ms / 1000 as duration_seconds,
     view_count,
     like_count,
     share_count,
     comment_count,
     completion_rate,
     thumbnail_url,
-    created_at
+    created_at,
+    score_ppm / 1000000 as ranking_score,
+    duration_ms / 1000 as duration_seconds
 from
     nova.feed__reels(
         viewer_id = {viewer_id:UInt64},

@@ -44,7 +44,7 @@ cards as (
         created_at
 
     from nova.reel_cards
-    where video_id in (select video_id from listed)
+    where video_id in (select listed.video_id from listed)
 
 )
 
@@ -52,17 +52,17 @@ select
     cards.video_id as video_id,
     cards.creator_id as creator_id,
     listed.score_ppm as score_ppm,
-    listed.score_ppm / 1000000 as ranking_score,
-    'trending' as source,
     cards.title as title,
-    cards.duration_ms / 1000 as duration_seconds,
     cards.view_count as view_count,
     cards.like_count as like_count,
     cards.share_count as share_count,
     cards.comment_count as comment_count,
     cards.completion_rate as completion_rate,
     cards.thumbnail_url as thumbnail_url,
-    cards.created_at as created_at
+    cards.created_at as created_at,
+    'trending' as source,
+    listed.score_ppm / 1000000 as ranking_score,
+    cards.duration_ms / 1000 as duration_seconds
 from cards
 inner join listed on cards.video_id = listed.video_id
 order by listed.rank
