@@ -42,7 +42,8 @@ class Connection:
     def prepare(self, database: str | None, settings: Mapping[str, str]) -> None:
         """Make this request's database and settings hold, and only those."""
         wanted_database = database or self._own_database
-        if wanted_database != self._database:
+        # Another database may have been dropped since; a server would notice, the engine does not.
+        if not (wanted_database == self._database == DEFAULT_DATABASE):
             self._use(wanted_database)
         if settings == self._overrides:
             return

@@ -314,14 +314,14 @@ class Storm:
 
     def calm(self) -> None:
         """End the workers and land what is left."""
-        time.sleep(1)  # workers that have just begun do not listen to signals yet
         for worker in self.workers:
             worker.terminate()
         for worker in self.workers:
             worker.join(timeout=60)
         endings = {worker.exitcode for worker in self.workers}
         self.workers.clear()
-        assert endings <= {0, -signal.SIGKILL}  # ended cleanly, or by a crash of its own
+        # Cleanly, by a crash of its own, or told to before it had begun to listen to signals.
+        assert endings <= {0, -signal.SIGKILL, -signal.SIGTERM}
         land_until_settled(self.settings, 90, landing_type=VARIANTS[self.variant])
 
     def tell(self) -> None:
