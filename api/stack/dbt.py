@@ -30,6 +30,7 @@ def dbt(
     arguments: Sequence[str],
     clickhouse_url: str,
     *,
+    project_dir: Path = ROOT,
     target_path: Path | None = None,
     stdout: IO[bytes] | int | None = None,
     stderr: IO[bytes] | int | None = None,
@@ -44,7 +45,7 @@ def dbt(
         environment |= {"DBT_TARGET_PATH": str(target_path), "DBT_LOG_PATH": str(target_path)}
     return subprocess.run(  # noqa: S603
         [str(Path(sys.executable).parent / "dbt"), *arguments],
-        cwd=ROOT,
+        cwd=project_dir,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=stdout,

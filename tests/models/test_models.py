@@ -1,0 +1,166 @@
+"""The models as CI must judge them: built with every test, on a world, and broken on purpose."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from api.importing.sample import generate_sample
+from api.migrate import migrate_clickhouse
+from api.settings import Settings
+from api.stack.clickhouse import ClickHouseServer
+from api.stack.dbt import dbt
+from api.stack.migrations import cluster_variables
+from api.stack.ports import free_port
+from api.stack.redis import RedisServer
+from api.workers.landing import land_until_settled
+
+ROOT = Path(__file__).parents[2]
+SECRET = "tests-sign-with-this-and-nobody-else-does"
+PROJECT = ("dbt_project.yml", "profiles.yml", "selectors.yml", "models", "macros", "tests/dbt")
+
+
+class World(NamedTuple):
+    """A sample world, landed in a ClickHouse of its own, not yet ranked."""
+
+    url: str
+    clickhouse: Client
+
+
+class Project:
+    """A copy of the dbt project that a test may break."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
+        self.url = url
+        for name in PROJECT:
+            source = ROOT / name
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            copy(source, folder / name)
+
+    def replace(self, file: str, old: str, new: str) -> None:
+        path = self.folder / file
+        text = path.read_text()
+        assert old in text, f"{file} no longer says {old!r}"
+        path.write_text(text.replace(old, new))
+
+    def dbt(self, *arguments: str) -> tuple[int, str]:
+        ended = dbt(
+            ["--no-use-colors", *arguments],
+            self.url,
+            project_dir=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        return ended.returncode, ended.stdout.decode()
+
+
+@pytest.fixture(scope="module")
+def world(
+    tmp_path_factory: pytest.TempPathFactory,
+    clone_database: Callable[[], AbstractContextManager[str]],
+    redis_server: RedisServer,
+) -> Iterator[World]:
+    server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse"), free_port(), "only-here")
+    server.start()
+    migrate_clickhouse(server.url, ROOT, variables=cluster_variables(""))
+    with clone_database() as postgres_url, clickhouse_connect.get_client(dsn=server.url) as client:
+        settings = Settings.from_environ(
+            {},
+            postgres_url=postgres_url,
+            redis_url=redis_server.url,
+            clickhouse_url=server.url,
+            jwt_secret=SECRET,
+            cursor_secret=SECRET,
+        )
+        generate_sample(settings)
+        land_until_settled(settings)
+        yield World(server.url, client)
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What dbt said when everything was built and tested."""
+    project = Project(tmp_path_factory.mktemp("whole"), world.url)
+    code, words = project.dbt("build")
+    assert code == 0, words
+    return words
+
+
+@pytest.fixture
+def project(world: World, built: str, tmp_path: Path) -> Project:
+    return Project(tmp_path, world.url)
+
+
+def order_of(world: World, viewer_id: int = 42) -> list[int]:
+    """The feed as the API would read it."""
+    rows = world.clickhouse.query(
+        "select video_id from nova.feed__reels(viewer_id = {viewer_id:UInt64},"
+        " as_of = toDateTime64(toStartOfHour(now()), 3, 'UTC'), variant = 'default')"
+        " order by position limit 40",
+        parameters={"viewer_id": viewer_id},
+    ).result_rows
+    return [video_id for (video_id,) in rows]
+
+
+@pytest.mark.timeout(300)
+def test_everything_builds_and_every_test_passes(built: str):
+    assert "ERROR=0" in built
+    assert "unit_test" in built or "unit test" in built
+
+
+def test_every_viewer_of_the_sample_has_a_full_page(world: World, built: str):
+    assert all(len(order_of(world, viewer_id)) == 40 for viewer_id in range(1, 41))
+
+
+def test_a_change_of_weights_changes_the_served_order(world: World, project: Project):
+    before = order_of(world)
+    project.replace("models/seeds/variants.csv", "default,0.15,0.40", "default,0.55,0.00")
+    code, words = project.dbt("build", "--selector", "weights")
+    assert code == 0, words
+    after = order_of(world)
+    assert after != before
+
+    project.replace("models/seeds/variants.csv", "default,0.55,0.00", "default,0.15,0.40")
+    assert project.dbt("build", "--selector", "weights")[0] == 0
+    assert order_of(world) == before
+
+
+def test_weights_that_do_not_sum_to_one_are_never_served(world: World, project: Project):
+    weights = "select * from nova.ranking_weights order by variant"
+    before = world.clickhouse.query(weights).result_rows
+    project.replace("models/seeds/variants.csv", "default,0.15,0.40", "default,0.15,0.50")
+
+    code, words = project.dbt("build", "--selector", "weights")
+
+    assert code == 1
+    assert "weights_sum_to_one" in words
+    assert world.clickhouse.query(weights).result_rows == before
+
+
+def test_a_formula_that_misbehaves_fails_its_unit_test(project: Project):
+    project.replace(
+        "dbt_project.yml", "engagement_points_per_share: 2", "engagement_points_per_share: 1"
+    )
+    code, words = project.dbt("test", "--select", "test_type:unit")
+    assert code == 1
+    assert "FAIL" in words
+
+
+def test_a_broken_contract_is_not_served(world: World, project: Project):
+    before = order_of(world)
+    project.replace("models/serving/feed__reels_after.sql", "title", "title as headline")
+    code, words = project.dbt("run", "--select", "feed__reels_after")
+    assert code == 1
+    assert "contract" in words.lower()
+    assert order_of(world) == before
