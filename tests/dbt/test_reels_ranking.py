@@ -1,0 +1,445 @@
+"""The reels ranking against a slow, obvious reference, on a world where every rule bites."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+import yaml
+from clickhouse_connect.driver import Client
+
+from api.stack.ranking import refresh_ranking
+
+ROOT = Path(__file__).parent.parent.parent
+VARS: Mapping[str, Any] = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
+SOURCES = ["followee", "trending", "affinity", "fill_trending", "fill_newest"]
+
+FIRST_ID = 7_100_000_000_000_000_000  # this file's ids; past 2^53, as real ones are
+VIEWERS = [FIRST_ID + number for number in range(24)]
+CREATORS = [0, *(FIRST_ID + 1000 + number for number in range(60))]
+STRANGER = FIRST_ID + 999_999
+
+
+@dataclass(frozen=True)
+class Video:
+    """What the reference knows of a video."""
+
+    video_id: int
+    creator_id: int
+    published_at: datetime
+    completion: float
+    engagement: float
+
+
+@dataclass
+class World:
+    """Everything a feed depends on, read back from the landing tables."""
+
+    videos: dict[int, Video] = field(default_factory=dict)
+    charts: dict[str, list[int]] = field(default_factory=dict)
+    followees: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    excluded_creators: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    excluded_videos: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    points: dict[int, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
+
+
+def weights(variant: str) -> Mapping[str, float]:
+    """Return a variant's weights by signal."""
+    with (ROOT / "models/seeds/variants.csv").open() as file:
+        row = next(row for row in csv.DictReader(file) if row.pop("variant") == variant)
+    return {name.removeprefix("weight_"): float(value) for name, value in row.items()}
+
+
+def reaction_points(kind: str, likes: int, shares: int, comments: int) -> float:
+    """Add up reactions by what each is worth."""
+    return float(
+        VARS[f"{kind}_points_per_like"] * likes
+        + VARS.get(f"{kind}_points_per_share", 0) * shares
+        + VARS[f"{kind}_points_per_comment"] * comments
+    )
+
+
+def smoothed(successes: float, trials: int, kind: str) -> float:
+    """Pull a rate to its prior."""
+    prior, weight = VARS[f"{kind}_prior_rate"], VARS[f"{kind}_prior_views"]
+    return max(0.0, min(1.0, (successes + prior * weight) / (trials + weight)))
+
+
+def candidates(world: World, viewer: int, as_of: datetime, shown: Sequence[int]) -> dict[int, int]:
+    """Return the source of each video the viewer may be shown, 1 the strongest."""
+    allowed = [
+        video
+        for video in world.videos.values()
+        if video.video_id not in world.excluded_videos[viewer]
+        and video.video_id not in shown
+        and video.creator_id not in world.excluded_creators[viewer]
+        and video.creator_id != viewer
+        and video.published_at <= as_of
+    ]
+    public = [video for video in world.videos.values() if video.published_at <= as_of]
+    newest = sorted(public, key=lambda video: (video.published_at, video.video_id), reverse=True)
+
+    since = as_of - timedelta(hours=VARS["followee_window_hours"])
+    followees = [
+        video.video_id
+        for video in newest
+        if video.creator_id in world.followees[viewer] and video.published_at > since
+    ][: VARS["followee_candidates_videos"]]
+
+    points = world.points[viewer]
+    favourites = sorted(points, key=lambda creator: (points[creator], creator), reverse=True)
+    favourites = favourites[: VARS["affinity_candidates_creators"]]
+    # A video from the future has a place in its creator's list too: it is the newest.
+    everything = sorted(
+        world.videos.values(),
+        key=lambda video: (video.published_at, video.video_id),
+        reverse=True,
+    )
+    recency: Counter[int] = Counter()
+    ranked: list[tuple[int, int]] = []
+    for order, video in enumerate(everything):
+        recency[video.creator_id] += 1
+        place = recency[video.creator_id]
+        if (
+            video.creator_id in favourites
+            and place <= VARS["affinity_candidates_per_creator_videos"]
+            and video.published_at <= as_of
+        ):
+            ranked.append((place, order))
+    affinity = [
+        everything[order].video_id
+        for _, order in sorted(ranked)[: VARS["affinity_candidates_videos"]]
+    ]
+
+    lists = {
+        1: followees,
+        2: world.charts["24h"][: VARS["trending_candidates_videos"]],
+        3: affinity,
+        4: world.charts["7d"],
+        5: [video.video_id for video in newest if video in set(allowed)][: VARS["feed_videos"]],
+    }
+    may = {video.video_id for video in allowed}
+    found: dict[int, int] = {}
+    for source, ids in lists.items():
+        for video_id in ids:
+            if video_id in may:
+                found.setdefault(video_id, source)
+    core = {video_id: source for video_id, source in found.items() if source <= 3}
+    return found if len(core) < VARS["fill_below_videos"] else core
+
+
+def score_ppm(world: World, viewer: int, video: Video, as_of: datetime, variant: str) -> int:
+    """Score one video as docs/ranking.md says."""
+    age_ms = (as_of - video.published_at) // timedelta(milliseconds=1)
+    points = world.points[viewer]
+    signals = {
+        "freshness": max(0.0, 1 - (age_ms / (3_600_000 * VARS["freshness_span_hours"])) ** 2),
+        "completion": video.completion,
+        "engagement": video.engagement,
+        "affinity": (
+            points.get(video.creator_id, 0.0) / max(points.values())
+            if points
+            else VARS["affinity_without_history_rate"]
+        ),
+    }
+    by_signal = weights(variant)
+    total = sum(by_signal[name] * value for name, value in signals.items())
+    return round(1_000_000 * (total / sum(by_signal[name] for name in signals)))
+
+
+def saturated(ranked: Sequence[Video]) -> list[Video]:
+    """Place by place: the best video whose creator still may, or nobody; the rest behind."""
+    window, most = VARS["saturation_window_places"], VARS["saturation_per_creator_places"]
+    waiting = list(ranked)
+    placed: list[Video | None] = []
+    for _ in ranked:
+        recent = Counter(video.creator_id for video in placed[-window + 1 :] if video is not None)
+        best = next((video for video in waiting if recent[video.creator_id] < most), None)
+        placed.append(best)
+        if best is not None:
+            waiting.remove(best)
+    return [*(video for video in placed if video is not None), *waiting]
+
+
+def expected_feed(
+    world: World, viewer: int, as_of: datetime, variant: str, shown: Sequence[int] = ()
+) -> list[tuple[int, int, str]]:
+    """Return (video, score, source) of a viewer's list, in order."""
+    sources = candidates(world, viewer, as_of, shown)
+    scores = {
+        video_id: score_ppm(world, viewer, world.videos[video_id], as_of, variant)
+        for video_id in sources
+    }
+    ranked = [
+        world.videos[video_id]
+        for video_id in sorted(sources, key=lambda one: (scores[one], one), reverse=True)
+    ]
+    # The last places already shown lead the list: saturation goes on from them.
+    before = [world.videos[one] for one in shown[-VARS["saturation_window_places"] + 1 :]]
+    reach = VARS["feed_videos"] + VARS["saturation_reserve_videos"]
+    return [
+        (video.video_id, scores[video.video_id], SOURCES[sources[video.video_id] - 1])
+        for video in saturated([*before, *ranked][:reach])
+        if video not in before
+    ][: VARS["feed_videos"]]
+
+
+def make_world(client: Client, now: datetime) -> None:
+    """Insert a small world: few creators, overlapping lists, ties, and every kind of exclusion."""
+    dice = random.Random(20_260_131)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    never = datetime(1970, 1, 1, tzinfo=UTC)
+    videos, counters, hours = [], [], []
+    for number in range(700):
+        video_id = FIRST_ID + 10_000 + number
+        creator = CREATORS[min(dice.randrange(61), dice.randrange(61))]
+        # Ties: whole hours, of which many videos share one. A few are still to come.
+        published = hour - timedelta(hours=dice.choice([-2, 1, 2, 5, 30, 70, 80, 300, 719, 2000]))
+        status = dice.choice(["published"] * 9 + ["processing"])
+        videos.append(
+            [video_id, creator, f"video {number}", status, now, never if number == 5 else published]
+        )
+        counters.append([video_id, 10, 4.0, 1, 1, 1])
+        for age in {dice.choice([0, 3, 12, 20]), dice.choice([30, 100, 160]), 400}:
+            if dice.random() < 0.7:
+                views = dice.randrange(1, 60)
+                hours.append(
+                    [
+                        video_id,
+                        hour - timedelta(hours=age),
+                        views,
+                        round(views * dice.choice([0.0, 0.25, 0.5, 1.0]), 3),
+                        views,
+                        dice.randrange(-1, 5),
+                        dice.randrange(3),
+                        dice.randrange(3),
+                    ]
+                )
+    video_ids = [video[0] for video in videos]
+    follows, blocks, ignored, watches, reactions = [], [], [], [], []
+    for number, viewer in enumerate(VIEWERS):
+        follows += [[viewer, creator, number % 7 == 3, 2] for creator in dice.sample(CREATORS, 9)]
+        blocks += [[viewer, creator, False, 1] for creator in dice.sample(CREATORS, 2)]
+        blocks += [[creator, viewer, False, 1] for creator in dice.sample(CREATORS, 1)]
+        ignored += [[viewer, video_id, False, 1] for video_id in dice.sample(video_ids, 6)]
+        # From nobody's history to nearly everything there is; what is a month old may come back.
+        for count, days in ([0, 31], [40, 29], [30, 31], [640, 1])[number % 3 : number % 3 + 2]:
+            watches += [
+                [viewer, "video", video_id, now - timedelta(days=days), 1]
+                for video_id in dice.sample(video_ids, count)
+            ]
+        watches.append([viewer, "post", video_ids[0], now - timedelta(days=1), 1])
+        for creator in dice.sample(CREATORS, [0, 1, 12][number % 3]):
+            day = (now - timedelta(days=dice.choice([1, 60, 100]))).date()
+            reactions.append([viewer, creator, day, dice.randrange(-1, 4), dice.randrange(2), 3, 0])
+    # Viewers who make videos themselves: their own never come back to them.
+    for viewer in VIEWERS[:4]:
+        video_id = FIRST_ID + 20_000 + VIEWERS.index(viewer)
+        videos.append([video_id, viewer, "own", "published", now, hour - timedelta(hours=1)])
+        hours.append([video_id, hour, 500, 500.0, 500, 50, 0, 0])
+    # One follow taken back: the later version wins.
+    follows.append([VIEWERS[0], CREATORS[0], False, 1])
+    follows.append([VIEWERS[0], CREATORS[0], True, 9])
+
+    engagement = ["likes", "shares", "comments"]
+    tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]] = {
+        "videos": (
+            ["video_id", "creator_id", "title", "status", "created_at", "published_at"],
+            videos,
+        ),
+        "video_engagement": (["video_id", "views", "completions", *engagement], counters),
+        "video_ranking_signals_1h": (
+            ["video_id", "hour", "views", "completions", "known_completions", *engagement],
+            hours,
+        ),
+        "follows": (["follower_id", "followee_id", "deleted", "_version"], follows),
+        "blocks": (["blocker_id", "blocked_id", "deleted", "_version"], blocks),
+        "not_interested": (["user_id", "video_id", "deleted", "_version"], ignored),
+        "user_watch_history": (
+            ["user_id", "item_type", "item_id", "watched_at", "watches"],
+            watches,
+        ),
+        "user_author_90d": (
+            ["user_id", "author_id", "day", "likes", "comments", "views", "shares"],
+            reactions,
+        ),
+    }
+    for table, (columns, rows) in tables.items():
+        client.insert(f"raw.{table}", rows, column_names=columns)
+
+
+def read_world(client: Client, now: datetime) -> World:
+    """Read the landing tables whole, other tests' rows included, and add them up in Python."""
+    rows = lambda sql: client.query(sql).result_rows  # noqa: E731
+    world = World()
+    sums: dict[int, list[float]] = defaultdict(lambda: [0.0] * 6)
+    charts: dict[str, Counter[int]] = {"24h": Counter(), "7d": Counter()}
+    windows = {"24h": timedelta(hours=24), "7d": timedelta(days=7)}
+    for video_id, hour, views, completions, known, likes, shares, comments in rows(
+        "select video_id, hour, views, completions, known_completions, likes, shares, comments"
+        " from raw.video_ranking_signals_1h"
+    ):
+        counts = (views, completions, known, likes, shares, comments)
+        sums[video_id] = [a + b for a, b in zip(sums[video_id], counts, strict=True)]
+        started = hour.replace(tzinfo=UTC)
+        for name, length in windows.items():
+            if started >= (now - length).replace(minute=0, second=0, microsecond=0):
+                charts[name][video_id] += completions + reaction_points(  # type: ignore[assignment]
+                    "engagement", likes, shares, comments
+                )
+    for video_id, creator_id, published_at in rows(
+        "select video_id, creator_id, published_at from raw.videos final"
+        " where not deleted and status = 'published'"
+    ):
+        views, completions, known, likes, shares, comments = sums[video_id]
+        reactions = reaction_points("engagement", int(likes), int(shares), int(comments))
+        world.videos[video_id] = Video(
+            video_id,
+            creator_id,
+            published_at.replace(tzinfo=UTC),
+            smoothed(completions, int(known), "completion"),
+            smoothed(reactions, int(views), "engagement")
+            if views
+            else VARS["engagement_prior_rate"],
+        )
+    for name, points in charts.items():
+        ids = [one for one, value in points.items() if value > 0 and one in world.videos]
+        ids.sort(key=lambda one: (points[one], one), reverse=True)
+        world.charts[name] = ids[: VARS["trending_chart_videos"]]
+    for follower, followee in rows(
+        "select follower_id, followee_id from raw.follows final where not deleted"
+    ):
+        world.followees[follower].add(followee)
+    for blocker, blocked in rows(
+        "select blocker_id, blocked_id from raw.blocks final where not deleted"
+    ):
+        world.excluded_creators[blocker].add(blocked)
+        world.excluded_creators[blocked].add(blocker)
+    for user, video_id in rows(
+        "select user_id, video_id from raw.not_interested final where not deleted"
+    ):
+        world.excluded_videos[user].add(video_id)
+    for user, video_id, watched_at in rows(
+        "select user_id, item_id, watched_at from raw.user_watch_history where item_type = 'video'"
+    ):
+        if watched_at.replace(tzinfo=UTC) > now - timedelta(days=VARS["seen_window_days"]):
+            world.excluded_videos[user].add(video_id)
+    history: dict[int, Counter[int]] = defaultdict(Counter)
+    for user, author, day, likes, comments in rows(
+        "select user_id, author_id, day, likes, comments from raw.user_author_90d"
+    ):
+        if day > now.date() - timedelta(days=VARS["affinity_window_days"]):
+            history[user][author] += reaction_points("affinity", likes, 0, comments)  # type: ignore[assignment]
+    for user, by_author in history.items():
+        world.points[user] = {author: points for author, points in by_author.items() if points > 0}
+    return world
+
+
+@pytest.fixture(scope="module")
+def client(ranked_clickhouse_url: str) -> Iterator[Client]:
+    with clickhouse_connect.get_client(dsn=ranked_clickhouse_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def now(client: Client, ranked_clickhouse_url: str) -> datetime:
+    """Make the world and the tables precomputed from it; return the instant it is ranked for."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    make_world(client, now)
+    refresh_ranking(ranked_clickhouse_url)
+    return now
+
+
+@pytest.fixture(scope="module")
+def world(client: Client, now: datetime) -> World:
+    return read_world(client, now)
+
+
+def served_feed(
+    client: Client,
+    viewer: int,
+    as_of: datetime,
+    variant: str = "default",
+    shown: Sequence[int] | None = None,
+) -> list[tuple[int, int, str]]:
+    """Ask the serving view; checks that places are 1, 2, 3, …"""
+    arguments = (
+        "viewer_id = {viewer:UInt64}, as_of = {as_of:DateTime64(3, 'UTC')},"
+        " variant = {variant:String}"
+    )
+    view = "feed__reels" if shown is None else "feed__reels_after"
+    if shown is not None:
+        arguments += ", shown = {shown:Array(UInt64)}"
+    found = client.query(
+        f"select video_id, score_ppm, source, position from nova.{view}({arguments})"
+        " order by position",
+        parameters={"viewer": viewer, "as_of": as_of, "variant": variant, "shown": shown},
+    ).result_rows
+    assert [row[3] for row in found] == list(range(1, len(found) + 1))
+    return [(row[0], row[1], row[2]) for row in found]
+
+
+@pytest.mark.parametrize("variant", ["default", "no_freshness"])
+def test_every_viewer_is_served_what_the_reference_ranks(
+    client: Client, world: World, now: datetime, variant: str
+) -> None:
+    sources: set[str] = set()
+    for viewer in [*VIEWERS, STRANGER]:
+        served = served_feed(client, viewer, now, variant)
+        assert served == expected_feed(world, viewer, now, variant), viewer
+        sources |= {source for _, _, source in served}
+    assert sources == set(SOURCES), "a world in which a source is never needed checks too little"
+
+
+def test_nothing_excluded_is_served_and_saturation_holds(
+    client: Client, world: World, now: datetime
+) -> None:
+    moved = 0
+    for viewer in VIEWERS:
+        served = served_feed(client, viewer, now)
+        ids = [video_id for video_id, _, _ in served]
+        creators = [world.videos[video_id].creator_id for video_id in ids]
+        assert len(ids) == len(set(ids))
+        assert not set(ids) & world.excluded_videos[viewer]
+        assert not set(creators) & {viewer, *world.excluded_creators[viewer]}
+        moved += served != sorted(served, key=lambda row: (row[1], row[0]), reverse=True)
+        # Few creators are left to somebody who saw nearly everything: there the rule gives way.
+        if len(set(creators)) >= 30:
+            head = creators[: len(creators) // 2]
+            for place in range(len(head)):
+                assert max(Counter(head[place : place + 10]).values()) <= 2, (viewer, place)
+    assert moved > len(VIEWERS) // 2, "a world in which nothing has to move checks too little"
+
+
+def test_a_walk_shows_the_whole_catalogue_once(client: Client, world: World, now: datetime) -> None:
+    """Forty at a time, to the end: everything allowed, once, in the order the reference says."""
+    viewer = VIEWERS[1]
+    shown: list[int] = []
+    for _ in range(100):
+        served = served_feed(client, viewer, now, shown=shown)
+        assert served == expected_feed(world, viewer, now, "default", shown)
+        if not served:
+            break
+        shown += [video_id for video_id, _, _ in served[:40]]
+    allowed = {
+        video.video_id
+        for video in world.videos.values()
+        if video.published_at <= now
+        and video.creator_id not in {viewer, *world.excluded_creators[viewer]}
+        and video.video_id not in world.excluded_videos[viewer]
+    }
+    assert len(shown) == len(set(shown))
+    assert set(shown) == allowed
+
+
+def test_viewers_differ(client: Client, now: datetime) -> None:
+    heads = {tuple(row[0] for row in served_feed(client, viewer, now)[:20]) for viewer in VIEWERS}
+    assert len(heads) > len(VIEWERS) * 0.9
