@@ -64,5 +64,8 @@
         "select as_select from system.tables where database = '" ~ view.schema
         ~ "' and name = '" ~ view.identifier ~ "'"
     ) -%}
+    {%- if found.rows | length == 0 -%}
+        {{ exceptions.raise_compiler_error(view ~ ' is not built yet: build it first') }}
+    {%- endif -%}
     {{ return(found.columns[0].values()[0]) }}
 {%- endmacro -%}
