@@ -34,9 +34,10 @@ select
     feed_request_id,
     idempotent_key,
     _txid
-from postgresql( -- noqa: PRS
-    {collection:Identifier},
-    query = format($postgres$
+from
+    postgresql( -- noqa: PRS
+        {collection:Identifier},
+        query = format($postgres$
         select
             extract(epoch from event_time)::bigint as event_seconds,
             user_id,
@@ -56,7 +57,7 @@ from postgresql( -- noqa: PRS
         where _txid > {0} and _txid <= {1}
         order by _txid, event_time, idempotent_key
     $postgres$, toString({from_txid:UInt64}), toString({to_txid:UInt64}))
-)
+    )
 where
     event_time >= {since:DateTime('UTC')}
     and (event_time, idempotent_key) not in (
