@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.binding import quote_identifier
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 from msgspec import Struct
 
 from api.actionable import ActionableError
@@ -63,6 +63,10 @@ REPAIRS: Mapping[str, Sequence[str]] = {
 
 # Events expire after 30 days, at a moment of the engine's choosing; a recount keeps its distance.
 RECOUNT_REACH = timedelta(days=29)
+
+
+# Named collections are not granted to this user, or access to them is switched off.
+REFUSALS = frozenset({497, 344})
 
 
 class LandingError(ActionableError):
@@ -156,10 +160,12 @@ class LandingStore:
             self.client.command(f"alter named collection {name} set {pairs}")
         except ClickHouseError as exc:
             # The server's message may quote the statement, and with it the password.
-            raise LandingError(
-                f"ClickHouse refused the named collection {name} ({type(exc).__name__}): "
-                "the landing user needs the grants in clickhouse/access/landing_writer.sql"
-            ) from None
+            if getattr(exc, "code", None) in REFUSALS:
+                raise LandingError(
+                    f"ClickHouse refused the named collection {name}: the landing user needs "
+                    "the grants in clickhouse/access/landing_writer.sql"
+                ) from None
+            raise OperationalError(f"the named collection {name} could not be made") from None
         self.collection = name
 
     def latest_windows(self) -> list[Window]:
