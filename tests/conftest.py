@@ -137,6 +137,16 @@ def ranked_clickhouse_url(clickhouse_url: str, server_root: Path) -> str:
     return clickhouse_url
 
 
+@pytest.fixture(scope="module")
+def own_clickhouse_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A migrated ClickHouse of one module alone, whose rows are in nobody else's charts."""
+    server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse"), free_port(), PASSWORD)
+    server.start()
+    migrate_clickhouse(server.url, ROOT, variables=cluster_variables(""))
+    yield server.url
+    server.stop()
+
+
 @pytest.fixture(scope="session")
 def clone_database(
     postgres_server: PostgresServer,

@@ -22,11 +22,7 @@ from api.importing.kuairand import import_kuairand
 from api.importing.recount import Recount, recount_kuairand
 from api.importing.report import ImportReport
 from api.importing.tiktok import import_tiktok
-from api.migrate import migrate_clickhouse
 from api.settings import Settings
-from api.stack.clickhouse import ClickHouseServer
-from api.stack.migrations import cluster_variables
-from api.stack.ports import free_port
 from api.stack.ranking import refresh_ranking
 from api.stack.redis import RedisServer
 from api.workers.landing import land_until_settled
@@ -58,32 +54,29 @@ class World(NamedTuple):
 
 @pytest.fixture(scope="module")
 def kuairand_world(
-    tmp_path_factory: pytest.TempPathFactory,
+    own_clickhouse_url: str,
     clone_database: Callable[[], AbstractContextManager[str]],
     redis_server: RedisServer,
     build_ranking_models: Callable[[str], None],
 ) -> Iterator[World]:
     """Databases of these tests alone: a million rows would be in every other test's trending."""
+    url = own_clickhouse_url
     folder = data("kuairand_pure")
-    server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse"), free_port(), "only-here")
-    server.start()
-    migrate_clickhouse(server.url, ROOT, variables=cluster_variables(""))
-    build_ranking_models(server.url)
-    with clone_database() as postgres_url, clickhouse_connect.get_client(dsn=server.url) as client:
+    build_ranking_models(url)
+    with clone_database() as postgres_url, clickhouse_connect.get_client(dsn=url) as client:
         settings = Settings.from_environ(
             {},
             postgres_url=postgres_url,
             redis_url=redis_server.url,
-            clickhouse_url=server.url,
+            clickhouse_url=url,
             jwt_secret=SECRET,
             cursor_secret=SECRET,
         )
         recount = recount_kuairand(folder)
         report = import_kuairand(settings, folder, shift_to_now=True)
         land_until_settled(settings)
-        refresh_ranking(server.url)
+        refresh_ranking(url)
         yield World(settings, client, folder, report, recount)
-    server.stop()
 
 
 @pytest.mark.timeout(600)

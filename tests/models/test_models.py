@@ -14,12 +14,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from api.importing.sample import generate_sample
-from api.migrate import migrate_clickhouse
 from api.settings import Settings
-from api.stack.clickhouse import ClickHouseServer
 from api.stack.dbt import dbt
-from api.stack.migrations import cluster_variables
-from api.stack.ports import free_port
 from api.stack.redis import RedisServer
 from api.workers.landing import land_until_settled
 
@@ -66,26 +62,23 @@ class Project:
 
 @pytest.fixture(scope="module")
 def world(
-    tmp_path_factory: pytest.TempPathFactory,
+    own_clickhouse_url: str,
     clone_database: Callable[[], AbstractContextManager[str]],
     redis_server: RedisServer,
 ) -> Iterator[World]:
-    server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse"), free_port(), "only-here")
-    server.start()
-    migrate_clickhouse(server.url, ROOT, variables=cluster_variables(""))
-    with clone_database() as postgres_url, clickhouse_connect.get_client(dsn=server.url) as client:
+    url = own_clickhouse_url
+    with clone_database() as postgres_url, clickhouse_connect.get_client(dsn=url) as client:
         settings = Settings.from_environ(
             {},
             postgres_url=postgres_url,
             redis_url=redis_server.url,
-            clickhouse_url=server.url,
+            clickhouse_url=url,
             jwt_secret=SECRET,
             cursor_secret=SECRET,
         )
         generate_sample(settings)
         land_until_settled(settings)
-        yield World(server.url, client)
-    server.stop()
+        yield World(url, client)
 
 
 @pytest.fixture(scope="module")

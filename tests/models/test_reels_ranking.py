@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -344,17 +344,20 @@ def read_world(client: Client, now: datetime) -> World:
 
 
 @pytest.fixture(scope="module")
-def client(ranked_clickhouse_url: str) -> Iterator[Client]:
-    with clickhouse_connect.get_client(dsn=ranked_clickhouse_url) as client:
+def client(
+    own_clickhouse_url: str, build_ranking_models: Callable[[str], None]
+) -> Iterator[Client]:
+    build_ranking_models(own_clickhouse_url)
+    with clickhouse_connect.get_client(dsn=own_clickhouse_url) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def now(client: Client, ranked_clickhouse_url: str) -> datetime:
+def now(client: Client, own_clickhouse_url: str) -> datetime:
     """Make the world and the tables precomputed from it; return the instant it is ranked for."""
     now = datetime.now(UTC).replace(microsecond=0)
     make_world(client, now)
-    refresh_ranking(ranked_clickhouse_url)
+    refresh_ranking(own_clickhouse_url)
     return now
 
 
