@@ -65,8 +65,8 @@ REPAIRS: Mapping[str, Sequence[str]] = {
 RECOUNT_REACH = timedelta(days=29)
 
 
-# Named collections are not granted to this user, or access to them is switched off.
-REFUSALS = frozenset({497, 344})
+# Answers of a server that is there but busy or going away; every other answer is a refusal.
+PASSING_CODES = frozenset({159, 202, 210, 236, 242, 394, 999})
 
 
 class LandingError(ActionableError):
@@ -160,12 +160,13 @@ class LandingStore:
             self.client.command(f"alter named collection {name} set {pairs}")
         except ClickHouseError as exc:
             # The server's message may quote the statement, and with it the password.
-            if getattr(exc, "code", None) in REFUSALS:
-                raise LandingError(
-                    f"ClickHouse refused the named collection {name}: the landing user needs "
-                    "the grants in clickhouse/access/landing_writer.sql"
-                ) from None
-            raise OperationalError(f"the named collection {name} could not be made") from None
+            code = getattr(exc, "code", None)
+            if code is None or code in PASSING_CODES:
+                raise OperationalError(f"named collection {name} not made ({code})") from None
+            raise LandingError(
+                f"ClickHouse refused the named collection {name} (code {code}): "
+                "the landing user needs the grants in clickhouse/access/landing_writer.sql"
+            ) from None
         self.collection = name
 
     def latest_windows(self) -> list[Window]:

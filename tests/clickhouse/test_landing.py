@@ -450,11 +450,12 @@ def test_the_password_of_postgres_is_hidden(
 
     # A collection the server will not make: the error must not quote the statement.
     store = LandingStore(settings.clickhouse_url)
-    refused = pytest.MonkeyPatch()
-    refused.setattr("api.workers.windows.literal", lambda value: f"broken '{value}")
-    with pytest.raises(LandingError, match="named collection") as raised:
+    with (
+        pytest.MonkeyPatch.context() as refused,
+        pytest.raises(LandingError, match="named collection") as raised,
+    ):
+        refused.setattr("api.workers.windows.literal", lambda value: f"broken '{value}")
         store.use_postgres(settings.postgres_url)
-    refused.undo()
     store.close()
     assert postgres.info.password not in str(raised.value)
     assert raised.value.__cause__ is None
