@@ -14,6 +14,9 @@ from clickhouse.embedded.engine import DataDirectoryInUseError, Engine
 from clickhouse.embedded.errors import ClickHouseError
 from clickhouse.embedded.server import Server
 
+# Beyond the grace period: killing what runs, hanging up on clients, closing the engine.
+_STOP_SECONDS = 15.0
+
 _PASSWORD_VARIABLE = "NOVA_EMBEDDED_CLICKHOUSE_PASSWORD"  # noqa: S105
 
 
@@ -59,10 +62,29 @@ def main(arguments: list[str] | None = None) -> int:
         # A wait without a timeout would not let Python handle the signal on every platform.
         while not stop.wait(3_600):
             pass
+        end_by_force_after(options.grace_seconds + _STOP_SECONDS)
         server.stop(options.grace_seconds)
     finally:
         engine.close()
     return 0
+
+
+def end_by_force_after(seconds: float) -> None:
+    """
+    Bound the time a stop may take, whatever the engine waits for.
+
+    Safe at any moment: what was acknowledged is in parts on the disk, as after kill -9.
+    """
+
+    def end() -> None:
+        print(
+            "embedded ClickHouse: ended by force, the engine did not", file=sys.stderr, flush=True
+        )
+        os._exit(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _parser() -> argparse.ArgumentParser:

