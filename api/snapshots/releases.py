@@ -11,7 +11,7 @@ import structlog
 
 from api.stores import ClickHouse, StoreUnavailableError
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.25  # one row; what a change of weights still waits for after dbt
 
 LATEST_RELEASE = (Path(__file__).parent / "sql" / "latest_release.sql").read_text()
 
