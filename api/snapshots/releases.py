@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class ReleaseWatch:
-    """Asks every second; keeps the last answer while ClickHouse is away."""
+    """Asks every `POLL_SECONDS`; keeps the last answer while ClickHouse is away."""
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
