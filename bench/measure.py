@@ -54,7 +54,14 @@ class Client:
         )
 
     def get(self, path: str, token: str) -> tuple[int, bytes]:
-        """Return status and body."""
+        """Return status and body; a connection the server closed while idle is opened again."""
+        try:
+            return self._get(path, token)
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            self._connection.close()
+            return self._get(path, token)
+
+    def _get(self, path: str, token: str) -> tuple[int, bytes]:
         self._connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
         answer = self._connection.getresponse()
         return answer.status, answer.read()
