@@ -19,6 +19,7 @@ from api.errors import ForbiddenError, UnauthenticatedError
 from api.settings import Settings
 
 ADMIN_ROLE = "admin"
+LONGEST_USER_ID = 19  # digits
 LARGEST_USER_ID = 2**63 - 1
 
 Algorithm = Literal["HS256", "RS256"]
@@ -105,7 +106,9 @@ class VerifiedTokens:
                 headers=CHALLENGE,
             ) from exc
         subject = token.sub
-        if not (subject.isascii() and subject.isdecimal() and int(subject) <= LARGEST_USER_ID):
+        # Length first: converting thousands of digits is refused by Python with another error.
+        is_number = len(subject) <= LONGEST_USER_ID and subject.isascii() and subject.isdecimal()
+        if not (is_number and int(subject) <= LARGEST_USER_ID):
             raise UnauthenticatedError(
                 "`sub` must be a user id: a whole number below 2^63.", headers=CHALLENGE
             )

@@ -22,7 +22,7 @@ from api.importing.sample import generate_sample, is_empty
 from api.settings import Settings
 from api.stack.migrations import migrate_all
 from api.stack.ranking import build_ranking, refresh_ranking
-from api.stack.status import status_of
+from api.stack.status import require_stores, status_of
 from api.stack.system import AlreadyRunningError, Identity, System
 from api.workers.landing import land_until_settled
 
@@ -83,6 +83,7 @@ def bring_up(system: System, sample: Sample, port: int | None) -> None:
         with step("databases"):
             system.start_servers(identity)
         settings = Settings.from_environ(system.environment(identity))
+        require_stores(settings)
         with step("migrations"):
             migrate_all(settings)
         with step("ranking models"):

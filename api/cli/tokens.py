@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def token(
-    user: Annotated[int, typer.Option("--user", help="Id of the viewer.", min=0)],
+    user: Annotated[int, typer.Option("--user", help="Id of the viewer.", min=0, max=2**63 - 1)],
     admin: Annotated[bool, typer.Option("--admin", help="With role=admin.")] = False,
     ttl: Annotated[int, typer.Option("--ttl", help="Good for so many seconds.", min=1)] = 86_400,
     data_dir: DataDir = DEFAULT_DATA_DIR,

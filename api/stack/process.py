@@ -89,6 +89,7 @@ class ManagedProcess(ABC):
         """Start the server and wait until it answers; raises `StartError`."""
         if self.is_running():
             return
+        self.end_leftovers()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.prepare()
         uid = self.run_as()
@@ -135,6 +136,23 @@ class ManagedProcess(ABC):
                     self._kill_tree(process)
         self._forget()
 
+    def end_leftovers(self) -> None:
+        """
+        Kill children that outlived their killed parent: workers that go on serving old code.
+
+        Each server leads a process group of its own. While that group has members its number is
+        nobody else's, so a group whose leader is gone can only be ours.
+        """
+        if self._child is not None:
+            self._child.poll()  # a zombie would look like a living leader
+        try:
+            leader = int(self.pid_path.read_text().split()[0])
+        except (OSError, ValueError, IndexError):
+            return
+        if not psutil.pid_exists(leader):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(leader, signal.SIGKILL)
+
     def kill(self) -> None:
         """End the server and its children at once, as kill -9 or a power cut would."""
         process = self.process
@@ -163,7 +181,8 @@ class ManagedProcess(ABC):
         if self._child is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._child.wait(5)
-            self._child = None
+        self.end_leftovers()
+        self._child = None
         self.pid_path.unlink(missing_ok=True)
 
     def log_tail(self, lines: int = 15) -> str:

@@ -44,12 +44,13 @@ class RedisServer(ManagedProcess):
 
     def prepare(self) -> None:
         """Write the configuration, readable by us only: it holds the password."""
+        folder = str(self.data_dir).replace("\\", "\\\\").replace('"', '\\"')
         self.config_path.touch(mode=0o600)
         self.config_path.write_text(
             "bind 127.0.0.1\n"
             f"port {self.port}\n"
             f'requirepass "{self.password}"\n'
-            f"dir {self.data_dir}\n"
+            f'dir "{folder}"\n'
             'save ""\n'
             "appendonly no\n"
             f"maxmemory {self.max_memory_mb}mb\n"

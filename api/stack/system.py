@@ -285,6 +285,8 @@ class System:
                 say(f"stopping {process.name}")
                 process.stop()
                 stopped = True
+            else:
+                process.end_leftovers()
         return stopped
 
     def watch(self, say: Callable[[str], None], seconds: float = 1.0) -> None:
@@ -306,4 +308,9 @@ class System:
                 if len(recent) > 5:
                     raise StartError(f"{process.name} keeps ending:\n{process.log_tail()}")
                 say(f"{process.name} ended unexpectedly; starting it again")
-                process.start()
+                try:
+                    process.start()
+                except StartError as exc:
+                    # Such as Postgres, whose old backends need a moment to end.
+                    say(f"{process.name} did not start: {str(exc).splitlines()[0]}")
+                    time.sleep(2.0 ** len(recent))

@@ -62,6 +62,7 @@ BAD: dict[str, Callable[[str], str | None]] = {
     "sub is a name": lambda key: f"Bearer {signed(claims(sub='alice'), key)}",
     "sub is negative": lambda key: f"Bearer {signed(claims(sub='-1'), key)}",
     "sub is beyond 63 bits": lambda key: f"Bearer {signed(claims(sub=str(2**63)), key)}",
+    "sub is a novel": lambda key: f"Bearer {signed(claims(sub='1' * 5_000), key)}",
     "sub is in other digits": lambda key: f"Bearer {signed(claims(sub='٣'), key)}",
     "not yet valid": lambda key: f"Bearer {signed(claims(nbf=int(time.time()) + 60), key)}",
 }

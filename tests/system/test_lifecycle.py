@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -76,7 +75,8 @@ def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
 
 @pytest.fixture(scope="module")
 def nova(server_root: Path) -> Iterator[Nova]:
-    nova = Nova(server_root / "lifecycle")
+    # A folder with a name as people give them.
+    nova = Nova(server_root / 'my "life" 目 cycle\'s')
     started = nova.up()
     assert started.returncode == 0, started.stderr
     yield nova
@@ -146,11 +146,12 @@ def test_sql_answers_and_reports_errors(nova: Nova):
 def test_a_killed_process_comes_back(nova: Nova, name: str):
     killed = nova.processes()[name].pid
     victim = psutil.Process(killed)
-    for member in [victim, *victim.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
+    children = victim.children(recursive=True)
+    victim.kill()
 
     assert eventually(lambda: nova.processes()[name].pid not in (killed, None))
+    # Children that outlive their parent would go on serving with old code and settings.
+    assert eventually(lambda: all(_is_gone(child) for child in children))
     assert eventually(lambda: nova.status().healthy)
 
 
@@ -166,6 +167,10 @@ def test_a_crash_of_up_leaves_nothing_in_the_way(nova: Nova):
     assert nova.status().healthy
     for name, line in nova.processes().items():
         assert line.pid != before[name].pid, name
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    return not process.is_running() or _is_zombie(process.pid)
 
 
 def _is_zombie(pid: int) -> bool:
