@@ -143,15 +143,19 @@ class ManagedProcess(ABC):
         Each server leads a process group of its own. While that group has members its number is
         nobody else's, so a group whose leader is gone can only be ours.
         """
-        if self._child is not None:
-            self._child.poll()  # a zombie would look like a living leader
-        try:
-            leader = int(self.pid_path.read_text().split()[0])
-        except (OSError, ValueError, IndexError):
+        if self.is_running():
             return
-        if not psutil.pid_exists(leader):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(leader, signal.SIGKILL)
+        try:
+            leader, started = self.pid_path.read_text().split()
+            found = psutil.Process(int(leader))
+            if abs(found.create_time() - float(started)) > 1.0:
+                return  # the number was given to somebody else: no group of ours has it
+        except (OSError, ValueError):
+            return
+        except psutil.NoSuchProcess:
+            pass
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(int(leader), signal.SIGKILL)
 
     def kill(self) -> None:
         """End the server and its children at once, as kill -9 or a power cut would."""
