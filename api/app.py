@@ -17,6 +17,7 @@ from litestar.plugins.prometheus import PrometheusController
 from litestar.static_files import create_static_files_router
 
 from api.auth import jwt_auth
+from api.counters.store import CounterStore
 from api.cursor import CursorCodec
 from api.errors import EXCEPTION_HANDLERS
 from api.health.controller import HealthController, HealthReader
@@ -76,6 +77,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     configure_logging(settings)
 
     stores = Stores(settings)
+    counters = CounterStore(stores.redis, stores.postgres, settings)
     limiter = Limiter(stores.redis, settings.rate_limit_per_minute)
     cursors = CursorCodec(settings.cursor_secret, settings.snapshot_ttl_seconds)
     releases = ReleaseWatch(stores.clickhouse)
@@ -84,8 +86,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
     queries = ReelQueries(stores.clickhouse, settings)
     provided: dict[str, Any] = {
-        "reels": ReelsReader(queries, walks, cursors),
-        "charts": ChartReader(queries, stores.redis, settings),
+        "reels": ReelsReader(queries, walks, cursors, counters),
+        "charts": ChartReader(queries, stores.redis, counters, settings),
         "health": HealthReader(stores),
         "stores": stores,
     }
@@ -99,6 +101,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         finally:
             await releases.stop()
             await walks.close()
+            await counters.close()
             await stores.close()
 
     app = Litestar(

@@ -32,3 +32,10 @@ RANKING_ROWS = Histogram(
     ("surface",),
     buckets=(0, 1, 10, 50, 100, 200, 300, 400, 500),
 )
+
+# ---------- counters
+COUNTERS_READ = Counter(
+    "nova_counters_read",
+    "Live counters of items on pages, by where they came from (items); none: as of the ranking",
+    ("source",),
+)

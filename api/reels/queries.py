@@ -67,16 +67,16 @@ class ReelQueries:
             creator_id=str(row["creator_id"]),
             title=row["title"],
             duration_seconds=row["duration_seconds"],
-            view_count=row["view_count"],
-            like_count=row["like_count"],
-            share_count=row["share_count"],
-            comment_count=row["comment_count"],
             completion_rate=row["completion_rate"],
             ranking_score=row["ranking_score"],
             source=row["source"],
             created_at=row["created_at"],
             thumbnail_url=self._media(row["thumbnail_url"]),
             streaming_url=f"{self._stream_url}{row['video_id']}",
+            view_count=row["view_count"],
+            like_count=row["like_count"],
+            share_count=row["share_count"],
+            comment_count=row["comment_count"],
         )
 
     def _media(self, address: str) -> str | None:

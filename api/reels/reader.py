@@ -10,9 +10,11 @@ from typing import Literal, NamedTuple, cast
 import msgspec
 from msgspec import Struct
 
+from api.counters.overlay import Overlay, Tail
+from api.counters.store import CounterStore
 from api.cursor import Cursor, CursorCodec, Surface
 from api.reels.queries import ReelQueries
-from api.reels.schemas import Algorithm, Window
+from api.reels.schemas import COUNTERS, Algorithm, Reel, Window
 from api.settings import Settings
 from api.snapshots.ranking import RankedItem, Ranking
 from api.snapshots.walk import Flights, Page, Walks, unavailable
@@ -66,12 +68,20 @@ SURFACES: dict[Algorithm, Surface] = {
 ALGORITHMS: dict[Surface, Algorithm] = {surface: algo for algo, surface in SURFACES.items()}
 
 
-class ReelsReader:
-    """The walks of reels, each in the ranking its algorithm stands for."""
+def live_reels(counters: CounterStore) -> Overlay:
+    """Return what puts live counters on reels."""
+    return Overlay(counters, "video", Tail(Reel, COUNTERS))
 
-    def __init__(self, queries: ReelQueries, walks: Walks, cursors: CursorCodec) -> None:
+
+class ReelsReader:
+    """The walks of reels, each in the ranking its algorithm stands for; counters are of now."""
+
+    def __init__(
+        self, queries: ReelQueries, walks: Walks, cursors: CursorCodec, counters: CounterStore
+    ) -> None:
         self.cursors = cursors
         self._walks = walks
+        self._overlay = live_reels(counters)
         self._rankings: dict[Surface, Ranking] = {
             Surface.REELS: PersonalRanking(queries),
             Surface.REELS_TRENDING: TrendingRanking(queries),
@@ -80,17 +90,24 @@ class ReelsReader:
     async def first_page(self, algorithm: Algorithm, viewer_id: int, limit: int) -> Page:
         """Return the top of a viewer's feed."""
         ranking = self._rankings[SURFACES[algorithm]]
-        return await self._walks.first_page(ranking, viewer_id, DEFAULT_VARIANT, limit)
+        return await self._live(
+            await self._walks.first_page(ranking, viewer_id, DEFAULT_VARIANT, limit)
+        )
 
     async def next_page(self, viewer_id: int, cursor: Cursor, limit: int) -> Page:
         """Return what follows a cursor."""
         ranking = self._rankings[cursor.surface]
-        return await self._walks.next_page(ranking, viewer_id, cursor, limit)
+        return await self._live(await self._walks.next_page(ranking, viewer_id, cursor, limit))
 
     async def since(self, viewer_id: int, cursor: Cursor, limit: int, cursor_text: str) -> Page:
         """Return what is new since a cursor."""
         ranking = self._rankings[cursor.surface]
-        return await self._walks.since(ranking, viewer_id, cursor, limit, cursor_text)
+        return await self._live(
+            await self._walks.since(ranking, viewer_id, cursor, limit, cursor_text)
+        )
+
+    async def _live(self, page: Page) -> Page:
+        return msgspec.structs.replace(page, bodies=await self._overlay.live(page.bodies))
 
 
 class Chart(Struct, frozen=True):
@@ -109,10 +126,21 @@ class ChartPage(NamedTuple):
 
 
 class ChartReader:
-    """Charts, one reading of a window per process every few seconds; Redis keeps the last good."""
+    """
+    Charts, one reading of a window per process every few seconds; Redis keeps the last good.
 
-    def __init__(self, queries: ReelQueries, redis: RedisStore, settings: Settings) -> None:
+    The order and the points are as of the reading, the counters of now.
+    """
+
+    def __init__(
+        self,
+        queries: ReelQueries,
+        redis: RedisStore,
+        counters: CounterStore,
+        settings: Settings,
+    ) -> None:
         self._queries = queries
+        self._overlay = live_reels(counters)
         self._redis = redis
         self._kept_seconds = settings.stale_ttl_seconds
         self._charts: dict[Window, tuple[float, ChartPage]] = {}
@@ -122,8 +150,11 @@ class ChartReader:
         """Return a chart of at most a few seconds ago, or the last good one."""
         known = self._charts.get(window)
         if known is not None and time.monotonic() < known[0]:
-            return known[1]._replace(is_hit=True)
-        return await self._flights.join(window, lambda: self._read(window))
+            page = known[1]._replace(is_hit=True)
+        else:
+            page = await self._flights.join(window, lambda: self._read(window))
+        bodies = await self._overlay.live(page.chart.bodies)
+        return page._replace(chart=msgspec.structs.replace(page.chart, bodies=bodies))
 
     async def _read(self, window: Window) -> ChartPage:
         as_of_ms = time.time_ns() // 1_000_000

@@ -28,16 +28,12 @@ class Window(StrEnum):
 
 
 class Reel(Struct, frozen=True):
-    """One short video in a feed."""
+    """One short video in a feed; `COUNTERS` stay its last fields (api/counters/overlay.py)."""
 
     id: Id
     creator_id: Id
     title: str
     duration_seconds: Annotated[float, Meta(ge=0)]
-    view_count: Count
-    like_count: Count
-    share_count: Count
-    comment_count: Count
     completion_rate: Annotated[float, Meta(ge=0, le=1)]
     ranking_score: Annotated[float, Meta(ge=0, le=1)]
     source: Annotated[
@@ -50,6 +46,19 @@ class Reel(Struct, frozen=True):
     created_at: datetime
     thumbnail_url: str | None
     streaming_url: str
+    view_count: Count
+    like_count: Count
+    share_count: Count
+    comment_count: Count
+
+
+# What a reel calls its counters, and what they are called where they are kept.
+COUNTERS = {
+    "view_count": "views",
+    "like_count": "likes",
+    "share_count": "shares",
+    "comment_count": "comments",
+}
 
 
 class FeedMeta(Struct, frozen=True):

@@ -1,0 +1,12 @@
+-- The counters of some items of one type, as they are now; zeros where nobody has acted.
+select
+    item_type,
+    item_id,
+    version,
+    views,
+    likes,
+    shares,
+    comments,
+    exposures,
+    dwell_ms
+from app.item_totals(%(item_type)s, %(item_ids)s::bigint [])
