@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Response, Router
 from litestar.di import Provide
+from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin, YamlRenderPlugin
 from litestar.plugins.prometheus import PrometheusController
 from litestar.static_files import create_static_files_router
 
-from api.auth import jwt_auth
+from api.auth import VerifiedTokens, jwt_auth
 from api.counters.store import CounterStore
 from api.cursor import CursorCodec
 from api.errors import EXCEPTION_HANDLERS
+from api.head import HeadMiddleware
 from api.health.controller import HealthController, HealthReader
 from api.limits import Limiter, RateLimitMiddleware, charge_viewer
 from api.logging import RequestMiddleware, configure_logging
+from api.paths import SCHEMA
 from api.reels.controller import ReelsController
 from api.reels.queries import ReelQueries
 from api.reels.reader import ChartReader, ReelsReader
@@ -33,7 +37,7 @@ from api.snapshots.walk import Walks
 from api.stores import Stores
 
 LARGEST_BODY_BYTES = 1_000_000
-PAGE_ASSETS = "/schema/assets"
+PAGE_ASSETS = f"{SCHEMA}/assets"
 
 
 class MetricsController(PrometheusController):
@@ -43,13 +47,26 @@ class MetricsController(PrometheusController):
     include_in_schema = False
 
 
+async def problem_for_unknown_page(response: Response[Any]) -> Response[Any]:
+    """Turn Litestar's own HTML page for an address below `/schema` into a problem."""
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        raise NotFoundException
+    return response
+
+
 def openapi_config() -> OpenAPIConfig:
     """Return the document and its page; the page's scripts are ours, so it works offline."""
     return OpenAPIConfig(
         title="Nova Feed",
         version=version("nova-feed"),
         description="Ranked feeds of short videos. Ids are strings; times are RFC 3339 in UTC.",
-        path="/schema",
+        path=SCHEMA,
+        openapi_router=Router(
+            SCHEMA,
+            route_handlers=[],
+            after_request=problem_for_unknown_page,
+            include_in_schema=False,
+        ),
         render_plugins=[
             SwaggerRenderPlugin(
                 path=["/", "/swagger"],
@@ -79,6 +96,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     stores = Stores(settings)
     counters = CounterStore(stores.redis, stores.postgres, settings)
     limiter = Limiter(stores.redis, settings.rate_limit_per_minute)
+    tokens = VerifiedTokens(settings)
     cursors = CursorCodec(settings.cursor_secret, settings.snapshot_ttl_seconds)
     releases = ReleaseWatch(stores.clickhouse)
     walks = Walks(
@@ -119,7 +137,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         dependencies={name: provide(value) for name, value in provided.items()},
         guards=[charge_viewer],
         exception_handlers=EXCEPTION_HANDLERS,
-        on_app_init=[jwt_auth(settings).on_app_init],
+        on_app_init=[jwt_auth(settings, tokens).on_app_init],
         openapi_config=openapi_config(),
         lifespan=[lifespan],
         # Ours are configured above; Litestar's would log each crash a second time.
@@ -130,7 +148,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     app.state.limiter = limiter
     app.state.stores = stores
     # Around the router, not in it: middleware of routes never sees a 404 or a 405.
-    app.asgi_handler = RequestMiddleware(RateLimitMiddleware(app.asgi_handler, limiter))
+    app.asgi_handler = RequestMiddleware(
+        HeadMiddleware(RateLimitMiddleware(app.asgi_handler, limiter, tokens))
+    )
     return app
 
 

@@ -16,6 +16,7 @@ from litestar.security.jwt.middleware import JWTAuthenticationMiddleware
 from msgspec import Struct
 
 from api.errors import ForbiddenError, UnauthenticatedError
+from api.paths import SCHEMA
 from api.settings import Settings
 
 ADMIN_ROLE = "admin"
@@ -71,6 +72,13 @@ class VerifiedTokens:
             self._keys["RS256"] = settings.jwt_public_key
         self._known: dict[str, tuple[Viewer, Token, float]] = {}
 
+    def verify_header(self, authorization: str) -> tuple[Viewer, Token]:
+        """Return the viewer of an `Authorization` field; raises `UnauthenticatedError`."""
+        scheme, _, encoded = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not encoded:
+            raise UnauthenticatedError("Send `Authorization: Bearer <token>`.", headers=CHALLENGE)
+        return self.verify(encoded.strip())
+
     def verify(self, encoded: str) -> tuple[Viewer, Token]:
         """
         Return the viewer of a token; raises `UnauthenticatedError`.
@@ -124,10 +132,7 @@ class BearerMiddleware(JWTAuthenticationMiddleware):
         self, connection: ASGIConnection[Any, Any, Any, Any]
     ) -> AuthenticationResult:
         """Return the viewer of the request; raises `UnauthenticatedError`."""
-        scheme, _, encoded = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not encoded:
-            raise UnauthenticatedError("Send `Authorization: Bearer <token>`.", headers=CHALLENGE)
-        viewer, token = self.tokens.verify(encoded.strip())
+        viewer, token = self.tokens.verify_header(connection.headers.get("authorization", ""))
         return AuthenticationResult(user=viewer, auth=token)
 
 
@@ -136,9 +141,9 @@ async def viewer_of(token: Token, _: ASGIConnection[Any, Any, Any, Any]) -> View
     return Viewer(int(token.sub), token.extras.get("role") == ADMIN_ROLE)
 
 
-def jwt_auth(settings: Settings) -> JWTAuth[Viewer, Token]:
+def jwt_auth(settings: Settings, tokens: VerifiedTokens) -> JWTAuth[Viewer, Token]:
     """Return Litestar's JWT security: our middleware, and its part of the OpenAPI document."""
-    middleware = type("BearerMiddleware", (BearerMiddleware,), {"tokens": VerifiedTokens(settings)})
+    middleware = type("BearerMiddleware", (BearerMiddleware,), {"tokens": tokens})
     return JWTAuth[Viewer, Token](
         retrieve_user_handler=viewer_of,
         token_cls=ViewerToken,
@@ -147,7 +152,7 @@ def jwt_auth(settings: Settings) -> JWTAuth[Viewer, Token]:
         algorithm="HS256" if settings.jwt_secret else "RS256",
         authentication_middleware_class=middleware,
         require_claims=("exp", "sub"),
-        exclude=["^/schema"],
+        exclude=[f"^{SCHEMA}(/|$)"],
         description="`sub` is the user id, `exp` is required, `role=admin` opens admin addresses.",
     )
 

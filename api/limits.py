@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -11,8 +12,9 @@ from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.auth import Viewer
-from api.errors import TooManyRequestsError, problem_response
+from api.auth import VerifiedTokens, Viewer
+from api.errors import TooManyRequestsError, UnauthenticatedError, problem_response
+from api.paths import HEALTH, METRICS, SCHEMA, is_below
 from api.stores import RedisStore, StoreUnavailableError
 
 WINDOW_MS = 60_000
@@ -22,7 +24,7 @@ REFUSED = TooManyRequestsError.status
 # `opt` of a route handler. Own: the handler charges within its own round trip to Redis.
 LIMIT_OPT = "rate_limit"
 LIMITED_BY_HANDLER = "own"
-EXEMPT_PREFIXES = ("/health", "/api/v1/health", "/metrics", "/schema")
+EXEMPT = (*HEALTH, METRICS, SCHEMA)
 
 CHARGE_LUA = (Path(__file__).parent / "limits.lua").read_text()
 
@@ -119,6 +121,14 @@ async def charge_viewer(
         raise refusal(verdict)
 
 
+def authorization_of(scope: Scope) -> str:
+    """Return the request's `Authorization` field, empty when it has none."""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return value.decode("latin-1")
+    return ""
+
+
 class RateLimitMiddleware:
     """
     Adds the headers, and charges what nobody charged: unknown addresses, refused tokens, bad input.
@@ -127,13 +137,14 @@ class RateLimitMiddleware:
     clients without a viewer are told apart by address.
     """
 
-    def __init__(self, app: ASGIApp, limiter: Limiter) -> None:
+    def __init__(self, app: ASGIApp, limiter: Limiter, tokens: VerifiedTokens) -> None:
         self._app = app
         self._limiter = limiter
+        self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap one request."""
-        if scope["type"] != ScopeType.HTTP or scope["path"].startswith(EXEMPT_PREFIXES):
+        if scope["type"] != ScopeType.HTTP or is_below(scope["path"], EXEMPT):
             await self._app(scope, receive, send)
             return
         is_replaced = False
@@ -160,6 +171,10 @@ class RateLimitMiddleware:
 
     def _key(self, scope: Scope) -> str:
         viewer = scope.get("user")
+        if not isinstance(viewer, Viewer):
+            # Routes read tokens, and a 404 or a 405 has no route.
+            with contextlib.suppress(UnauthenticatedError):
+                viewer, _ = self._tokens.verify_header(authorization_of(scope))
         if isinstance(viewer, Viewer):
             return viewer_key(viewer.user_id)
         client = scope.get("client")

@@ -11,11 +11,12 @@ from uuid import uuid4
 
 import msgspec
 import structlog
-from litestar.enums import ScopeType
+from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from api.auth import Viewer
 from api.metrics import REQUEST_SECONDS
+from api.paths import HEALTH, METRICS, is_below
 from api.settings import Settings
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -24,7 +25,10 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
 
 # Too frequent and too dull for the log.
-UNLOGGED_PREFIXES = ("/health", "/api/v1/health", "/metrics")
+UNLOGGED = (*HEALTH, METRICS)
+
+# Clients may invent methods, and every label value is a series that is kept for good.
+KNOWN_METHODS = frozenset(method.value for method in HttpMethod)
 
 REQUEST = "nova_request"
 
@@ -124,8 +128,9 @@ class RequestMiddleware:
     def _finish(self, scope: HTTPScope, record: RequestRecord, status: int) -> None:
         elapsed_ms = record.elapsed_ms()
         route = scope.get("path_template") or "unmatched"
-        REQUEST_SECONDS.labels(scope["method"], route, str(status)).observe(elapsed_ms / 1000)
-        if scope["path"].startswith(UNLOGGED_PREFIXES) and status < 500:
+        method = scope["method"] if scope["method"] in KNOWN_METHODS else "other"
+        REQUEST_SECONDS.labels(method, route, str(status)).observe(elapsed_ms / 1000)
+        if is_below(scope["path"], UNLOGGED) and status < 500:
             return
         viewer = scope.get("user")
         line: dict[str, Any] = {

@@ -78,12 +78,32 @@ async def test_clients_without_a_token_are_limited_by_address(tight: Api) -> Non
     assert refused.json()["status"] == 429
 
 
+async def test_what_has_no_route_is_charged_to_the_viewer(tight: Api, bearer: Token) -> None:
+    """Not to an address, which many viewers may share."""
+    headers = bearer(new_id())
+    for used in range(1, LIMIT + 1, 2):
+        missing = await tight.get("/api/v1/nothing/here", headers=headers)
+        wrong = await tight.put("/api/v1/reels", headers=headers)
+        assert (missing.status_code, wrong.status_code) == (404, 405)
+        assert wrong.headers["ratelimit-remaining"] == str(LIMIT - used - 1)
+    assert (await tight.get("/api/v1/nothing/here", headers=headers)).status_code == 429
+    assert (await tight.get("/api/v1/reels?limit=1", headers=headers)).status_code == 429
+    assert (await tight.get("/api/v1/nothing/here")).status_code == 404
+
+
 async def test_health_metrics_and_schema_are_free(tight: Api) -> None:
     for path in ("/health/live", "/api/v1/health", "/metrics", "/schema/openapi.json"):
         for _ in range(LIMIT + 2):
             response = await tight.get(path)
             assert response.status_code == 200
         assert "ratelimit-limit" not in response.headers
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metricsx", "/schemaX", "/api/v1/healthy"])
+async def test_what_only_begins_like_a_free_address_is_not(tight: Api, path: str) -> None:
+    response = await tight.get(path)
+    assert response.status_code == 404
+    assert response.headers["ratelimit-limit"] == str(LIMIT)
 
 
 async def test_without_redis_everything_passes(

@@ -56,6 +56,29 @@ async def test_metrics(api: Api, bearer: Token) -> None:
     assert 'nova_store_call_seconds_count{store="redis"}' in text
 
 
+async def test_invented_methods_are_one_series(api: Api) -> None:
+    for number in range(3):
+        assert (await api.request(f"BREW{number}", "/health/live")).status_code == 405
+    text = (await api.get("/metrics")).text
+    assert "BREW" not in text
+    assert re.search(r'nova_http_request_seconds_count\{method="other",.*status="405"\} ', text)
+
+
+@pytest.mark.parametrize("path", ["/health", "/api/v1/health/live", "/api/v1/reels?limit=3"])
+async def test_head_is_get_without_a_body(api: Api, bearer: Token, path: str) -> None:
+    headers = bearer(new_id())
+    head, got = await api.head(path, headers=headers), await api.get(path, headers=headers)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "ratelimit-limit", "cache-control"):
+        assert head.headers.get(name) == got.headers.get(name)
+    assert int(head.headers["content-length"]) > 0
+    assert 'method="HEAD"' in (await api.get("/metrics")).text
+
+
+async def test_head_of_what_has_no_get(api: Api, bearer: Token) -> None:
+    assert (await api.head("/api/v1/nothing", headers=bearer(new_id()))).status_code == 404
+
+
 async def test_the_document_is_valid_and_whole(api: Api) -> None:
     document = (await api.get("/schema/openapi.json")).json()
     assert document["openapi"].startswith("3.1")

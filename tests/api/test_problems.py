@@ -64,6 +64,8 @@ def problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
 async def test_404(odd: Api, bearer: Token) -> None:
     problem(await odd.get("/api/v1/nothing", headers=bearer(1)), 404, "not-found")
     problem(await odd.get("/"), 404, "not-found")
+    for unknown in ("/schema/nope", "/schema/no/pe", "/schema/assets/nope.js"):
+        problem(await odd.get(unknown), 404, "not-found")
 
 
 async def test_405_says_what_is_allowed(odd: Api, bearer: Token) -> None:
