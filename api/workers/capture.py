@@ -100,12 +100,12 @@ class CaptureSource:
     So a worker that lost its lock cannot plan a window: the connection that would answer is gone.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, application_name: str = "nova landing") -> None:
         self.connection = psycopg.connect(
             url,
             autocommit=True,
             connect_timeout=CONNECT_SECONDS,
-            application_name="nova landing",
+            application_name=application_name,
             options=f"-c statement_timeout={STATEMENT_MS}",
             # A peer that vanished is noticed in seconds, not in hours.
             keepalives_idle=5,

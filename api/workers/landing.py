@@ -27,18 +27,10 @@ import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from msgspec import Struct
 from structlog.typing import FilteringBoundLogger
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_after_attempt,
-    stop_when_event_set,
-    wait_exponential_jitter,
-)
 
 from api.settings import Settings
 from api.workers.capture import CapturedTable, CaptureSource, Horizon, Span
+from api.workers.patience import retrying
 from api.workers.windows import LandingError, LandingStore, Window, landable_tables
 
 LAG_KEY = "nova:landing"
@@ -47,9 +39,6 @@ REPORT_SECONDS = 1.0
 STANDBY_SECONDS = 1.0
 FORGET_SECONDS = 3_600.0
 KEEP_WINDOWS = timedelta(days=7)
-LONGEST_PAUSE_SECONDS = 15.0
-# About 20 seconds: long enough for a store to restart, short enough for somebody who waits.
-IMPATIENT_ATTEMPTS = 7
 SETTLE_SECONDS = 600.0
 
 # What passes by itself: a store that restarts, is busy, or has not been migrated yet.
@@ -372,30 +361,6 @@ class Landing:
         return True
 
 
-def retrying(stop: Event, log: FilteringBoundLogger, *, patient: bool = True) -> Retrying:
-    """Return how to meet a store that is away: ever longer pauses, until `stop`, or a few times."""
-
-    def tell(state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        log.warning(
-            "a store is away, trying again",
-            error=type(error).__name__,
-            # The first line names the cause; the rest may quote statements.
-            reason=str(error).partition("\n")[0][:300],
-            where=getattr(error, "__notes__", []),
-            attempt=state.attempt_number,
-        )
-
-    return Retrying(
-        retry=retry_if_exception_type(TRANSIENT),
-        wait=wait_exponential_jitter(multiplier=0.2, max=LONGEST_PAUSE_SECONDS),
-        stop=stop_when_event_set(stop) if patient else stop_after_attempt(IMPATIENT_ATTEMPTS),
-        sleep=sleep_using_event(stop),
-        before_sleep=tell,
-        reraise=True,
-    )
-
-
 def run_once(settings: Settings, *, new_source: NewSource = "refuse") -> Round:
     """Land one window of every table, in a connection of its own."""
     with Landing(settings, new_source=new_source) as landing:
@@ -428,14 +393,14 @@ def land_until_settled(
             landed = landing.run_once()
             return landing.is_settled(before), landed.has_more
 
-        before = retrying(stop, landing.log, patient=False)(begin)
+        before = retrying(stop, landing.log, TRANSIENT, patient=False)(begin)
         while True:
             if time.monotonic() > deadline:
                 raise LandingTimeoutError(
                     f"not everything landed within {timeout_seconds:g} s; the oldest writing "
                     f"transaction runs for {oldest_writer_ms(landing)} ms"
                 )
-            is_settled, has_more = retrying(stop, landing.log, patient=False)(step)
+            is_settled, has_more = retrying(stop, landing.log, TRANSIENT, patient=False)(step)
             if is_settled:
                 return dict(landing.rows)
             if not has_more:
@@ -453,7 +418,7 @@ def oldest_writer_ms(landing: Landing) -> int:
 
 def work(landing: Landing, stop: Event) -> None:
     """Land until `stop` is set. The window at hand is finished first."""
-    patience = retrying(stop, landing.log)
+    patience = retrying(stop, landing.log, TRANSIENT)
     interval = landing.settings.landing_interval_ms / 1000
     was_active = True
     while not stop.is_set():
