@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -19,6 +18,7 @@ from api.counters.counts import (
     newest,
     unpack,
 )
+from api.counters.statements import LUA, SQL
 from api.metrics import COUNTERS_READ
 from api.settings import Settings
 from api.stores import Breaker, Postgres, RedisStore, StoreUnavailableError
@@ -28,9 +28,6 @@ REBUILDS_AT_ONCE = 2
 REBUILD_FAILURES_TO_OPEN = 3  # consecutive (count)
 REBUILD_OPEN_SECONDS = 1.0
 KEEP_AT_ONCE = 200  # items of one script (count); the server serves nobody else meanwhile
-
-SQL = {path.stem: path.read_text() for path in (Path(__file__).parent / "sql").glob("*.sql")}
-LUA = {path.stem: path.read_text() for path in (Path(__file__).parent / "lua").glob("*.lua")}
 
 
 class CounterStore:

@@ -9,4 +9,4 @@ select
     comments,
     exposures,
     dwell_ms
-from app.item_totals(%(item_type)s, %(item_ids)s::bigint [])
+from app.item_totals(%(item_type)s, %(item_ids)s::bigint[])
