@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -17,6 +18,7 @@ import redis
 from psycopg import sql
 
 from api.migrate import migrate_clickhouse, migrate_postgres
+from api.serve import environment_of
 from api.settings import Settings
 from api.stack.clickhouse import ClickHouseServer
 from api.stack.dbt import dbt
@@ -29,6 +31,23 @@ ROOT = Path(__file__).parent.parent
 
 PASSWORD = "only-for-tests-' \"/@"  # every character that quoting gets wrong
 SECRET = "tests-sign-with-this-and-nobody-else-does"
+
+
+def settings_on(**given: Any) -> Settings:
+    """Settings of a test's own world; nobody is at addresses that are not given."""
+    nowhere = {
+        "postgres_url": "postgresql://nobody@127.0.0.1:1/nova",
+        "redis_url": "redis://127.0.0.1:1/0",
+        "clickhouse_url": "http://127.0.0.1:1/",
+    }
+    secrets = {"jwt_secret": SECRET, "cursor_secret": SECRET[::-1]}
+    return Settings.from_environ({}, **{**nowhere, **secrets, **given})
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """Our environment with these settings alone, for a program in a process of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NOVA_")}
+    return kept | environment_of(settings)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -164,12 +183,9 @@ def build_ranking_models(server_root: Path) -> Callable[[str], None]:
 @pytest.fixture
 def settings(postgres_url: str, redis_url: str, ranked_clickhouse_url: str) -> Settings:
     """Settings of a whole service on the test's servers."""
-    return Settings.from_environ(
-        {},
+    return settings_on(
         postgres_url=postgres_url,
         redis_url=redis_url,
         clickhouse_url=ranked_clickhouse_url,
-        jwt_secret=SECRET,
-        cursor_secret=SECRET[::-1],
         workers=1,
     )

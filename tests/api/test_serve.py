@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,10 +16,10 @@ import httpx
 import msgspec
 import pytest
 
-from api.serve import environment_of
 from api.settings import Settings
 from api.stack.ports import free_port
 from tests.api.conftest import Catalogue, Token, new_id
+from tests.conftest import child_environment
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPT = """
@@ -42,13 +41,12 @@ class Served(NamedTuple):
 def served(settings: Settings, catalogue: Catalogue, tmp_path: Path) -> Iterator[Served]:
     """Two workers, as the command line starts them."""
     real = msgspec.structs.replace(settings, workers=2, port=free_port(), log_level="info")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("NOVA_")}
     log = tmp_path / "stderr"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-c", SCRIPT],
             cwd=ROOT,
-            env=kept | environment_of(real),
+            env=child_environment(real),
             stderr=stderr,
         )
     address = f"http://127.0.0.1:{real.port}"

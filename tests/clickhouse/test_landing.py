@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -35,9 +34,9 @@ from api.workers.landing import (
 from api.workers.windows import LandingStore, Window
 from tests.clickhouse.equality import EVENTS as EVENTS_PAIR
 from tests.clickhouse.equality import ROLLUPS, assert_landed_exactly, differences
+from tests.conftest import child_environment, settings_on
 
 ROOT = Path(__file__).parents[2]
-SECRET = "the-worker-signs-nothing-but-settings-want-one"
 
 EVENTS = """
 insert into app.events (
@@ -73,15 +72,8 @@ def clickhouse(engine: ClickHouseServer) -> Iterator[Client]:
 
 @pytest.fixture
 def settings(postgres_url: str, engine: ClickHouseServer, clickhouse: Client) -> Settings:
-    return Settings.from_environ(
-        {},
-        postgres_url=postgres_url,
-        clickhouse_url=engine.url,
-        redis_url="redis://127.0.0.1:1/0",  # nobody there, unless a test says otherwise
-        jwt_secret=SECRET,
-        cursor_secret=SECRET,
-        landing_interval_ms=20,
-    )
+    """Without Redis, unless a test says otherwise."""
+    return settings_on(postgres_url=postgres_url, clickhouse_url=engine.url, landing_interval_ms=20)
 
 
 @pytest.fixture
@@ -465,20 +457,12 @@ def test_the_program_waits_for_its_stores_lands_and_ends_on_sigterm(
     settings: Settings, postgres: psycopg.Connection, clickhouse: Client, tmp_path: Path
 ) -> None:
     add_events(postgres, 0, 100)
-    environment = {
-        **os.environ,
-        "NOVA_POSTGRES_URL": settings.postgres_url,
-        "NOVA_CLICKHOUSE_URL": settings.clickhouse_url,
-        "NOVA_REDIS_URL": settings.redis_url,
-        "NOVA_JWT_SECRET": SECRET,
-        "NOVA_CURSOR_SECRET": SECRET,
-    }
     log = tmp_path / "landing.log"
     with log.open("wb") as output:
         worker = subprocess.Popen(
             [sys.executable, "-m", "api.workers.landing"],
             cwd=ROOT,
-            env=environment,
+            env=child_environment(settings),
             stdout=output,
             stderr=output,
         )

@@ -10,8 +10,7 @@ import psycopg
 import pytest
 
 from api.settings import Settings
-
-SECRET = "tests-sign-with-this-and-nobody-else-does"
+from tests.conftest import settings_on
 
 LOG_HEADER = (
     '"user_id","video_id","date","hourmin","time_ms","is_click","is_like","is_follow",'
@@ -109,9 +108,7 @@ def kuairand(tmp_path: Path) -> KuaiRand:
 @pytest.fixture
 def import_settings(postgres_url: str) -> Settings:
     """Settings of a system of which only Postgres runs."""
-    return Settings.from_environ(
-        {}, postgres_url=postgres_url, jwt_secret=SECRET, cursor_secret=SECRET
-    )
+    return settings_on(postgres_url=postgres_url)
 
 
 Rows = list[tuple[Any, ...]]

@@ -26,10 +26,10 @@ from api.settings import Settings
 from api.stack.ranking import refresh_ranking
 from api.stack.redis import RedisServer
 from api.workers.landing import land_until_settled
+from tests.conftest import settings_on
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
-SECRET = "tests-sign-with-this-and-nobody-else-does"
 
 VIDEO = 1_000_000_000
 
@@ -64,13 +64,8 @@ def kuairand_world(
     folder = data("kuairand_pure")
     build_ranking_models(url)
     with clone_database() as postgres_url, clickhouse_connect.get_client(dsn=url) as client:
-        settings = Settings.from_environ(
-            {},
-            postgres_url=postgres_url,
-            redis_url=redis_server.url,
-            clickhouse_url=url,
-            jwt_secret=SECRET,
-            cursor_secret=SECRET,
+        settings = settings_on(
+            postgres_url=postgres_url, redis_url=redis_server.url, clickhouse_url=url
         )
         recount = recount_kuairand(folder)
         report = import_kuairand(settings, folder, shift_to_now=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from api.importing import kuairand as kuairand_module
 from api.importing import runner
 from api.importing.errors import ImportInterruptedError, ImportRefusedError
 from api.importing.kuairand import import_kuairand
+from tests.conftest import child_environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,18 +100,12 @@ def test_an_import_killed_again_and_again_loses_and_doubles_nothing(
         "kuairand.import_kuairand(Settings.from_environ(), Path(sys.argv[1]),"
         " progress=lambda step, done, total: print(step, done, flush=True))"
     )
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("NOVA_")},
-        "NOVA_POSTGRES_URL": import_settings.postgres_url,
-        "NOVA_JWT_SECRET": "s" * 32,
-        "NOVA_CURSOR_SECRET": "s" * 32,
-    }
     lives = 0
     for life in range(60):
         child = subprocess.Popen(
             [sys.executable, "-c", script, str(world)],
             cwd=ROOT,
-            env=environment,
+            env=child_environment(import_settings),
             stdout=subprocess.PIPE,
             text=True,
         )

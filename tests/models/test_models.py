@@ -14,13 +14,12 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from api.importing.sample import generate_sample
-from api.settings import Settings
 from api.stack.dbt import dbt
 from api.stack.redis import RedisServer
 from api.workers.landing import land_until_settled
+from tests.conftest import settings_on
 
 ROOT = Path(__file__).parents[2]
-SECRET = "tests-sign-with-this-and-nobody-else-does"
 PROJECT = ("dbt_project.yml", "profiles.yml", "selectors.yml", "models", "macros", "tests/dbt")
 
 
@@ -68,13 +67,8 @@ def world(
 ) -> Iterator[World]:
     url = own_clickhouse_url
     with clone_database() as postgres_url, clickhouse_connect.get_client(dsn=url) as client:
-        settings = Settings.from_environ(
-            {},
-            postgres_url=postgres_url,
-            redis_url=redis_server.url,
-            clickhouse_url=url,
-            jwt_secret=SECRET,
-            cursor_secret=SECRET,
+        settings = settings_on(
+            postgres_url=postgres_url, redis_url=redis_server.url, clickhouse_url=url
         )
         generate_sample(settings)
         land_until_settled(settings)

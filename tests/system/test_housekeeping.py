@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from api.workers.housekeeping import keep_house
+from tests.conftest import child_environment, settings_on
 
 PARTITION_OF = "select app.event_partition_name(%s)"
 EXISTS = "select to_regclass('app.' || app.event_partition_name(%s)) is not null"
@@ -35,15 +35,9 @@ def test_missing_weeks_are_made_and_old_ones_dropped(postgres_url: str):
 
 
 def test_the_worker_outlives_an_absent_postgres_and_ends_when_told():
-    environment = {
-        **os.environ,
-        "NOVA_POSTGRES_URL": "postgresql://nobody@127.0.0.1:1/nova",
-        "NOVA_JWT_SECRET": "x" * 40,
-        "NOVA_CURSOR_SECRET": "y" * 40,
-    }
     worker = subprocess.Popen(
         [sys.executable, "-m", "api.workers.housekeeping"],
-        env=environment,
+        env=child_environment(settings_on()),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
