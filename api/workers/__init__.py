@@ -1,1 +1,5 @@
 """Programs that run beside the API."""
+
+# Redis key: the transaction number up to which everything is in ClickHouse, in decimal. The landing
+# worker writes it, who must read their own write waits for it.
+LANDED_KEY = "nova:landed"

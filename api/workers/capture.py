@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, cast
 
 import psycopg
@@ -41,10 +42,17 @@ select
     ) as oldest_writer_ms
 """
 
-# Committed rows after the cursor, settled or not: is there anything to land, now or soon?
-HAS_NEWER = """
-select exists (select from app.{table} where _txid > %(after)s and _txid < %(before)s)
+# Everything one round has to know, of one moment: how far Postgres has settled, and per table the
+# first transaction after its cursor, settled or not. `order by … limit 1` is one step in an index;
+# `exists` tempts the planner to read the table.
+OUTLOOK = """
+select
+    pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon_txid,
+    pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next_txid,
+    {first_txids}
 """
+
+FIRST_TXID = "(select _txid from app.{table} where _txid > {after} order by _txid limit 1)"
 
 # The window ends with the transaction of the row that fills it, and takes that transaction whole.
 NEXT_WINDOW = """
@@ -67,8 +75,6 @@ inner join app.{view} as landing on landing._txid > %(after)s and landing._txid 
 group by last_row.to_txid
 """
 
-LARGEST_BIGINT = 2**63 - 1
-
 
 class CapturedTable(Struct, frozen=True):
     """A table change capture copies: a stream only grows, an entity's rows change."""
@@ -83,6 +89,38 @@ class Horizon(Struct, frozen=True):
     horizon_txid: int
     next_txid: int
     oldest_writer_ms: int
+
+
+class Outlook(Struct, frozen=True):
+    """
+    One moment of Postgres: how far it has settled, and what of each table lies ahead of a cursor.
+
+    `first_txids` has the first committed transaction after a table's cursor, None without one.
+    """
+
+    horizon_txid: int
+    next_txid: int
+    first_txids: Mapping[str, int | None]
+
+    def has_newer(self, table: str, before: int) -> bool:
+        """Say whether committed rows lie after the table's cursor and before a transaction."""
+        first = self.first_txids[table]
+        return first is not None and first < before
+
+    def landed_txid(self, cursors: Mapping[str, int]) -> int:
+        """
+        Return the transaction up to which every row of every table is behind its cursor.
+
+        Below the horizon nothing can appear any more, so a table without rows between its cursor
+        and the horizon is through up to there; any other one is only where its cursor is.
+        """
+        return min(
+            (
+                cursor if self.has_newer(table, self.horizon_txid) else self.horizon_txid - 1
+                for table, cursor in cursors.items()
+            ),
+            default=0,
+        )
 
 
 class Span(Struct, frozen=True):
@@ -136,10 +174,18 @@ class CaptureSource:
         """Return the settled horizon of this moment."""
         return Horizon(*self.row(HORIZON))
 
-    def has_newer(self, table: str, after: int, before: int = LARGEST_BIGINT) -> bool:
-        """Say whether committed rows lie after one transaction and before another."""
-        question = sql.SQL(HAS_NEWER).format(table=sql.Identifier(table))
-        return bool(self.value(question, {"after": after, "before": before}))
+    def outlook(self, cursors: Mapping[str, int]) -> Outlook:
+        """Return what lies ahead of the cursors (the last landed transaction per table)."""
+        question = sql.SQL(OUTLOOK).format(
+            first_txids=sql.SQL(", ").join(
+                sql.SQL(FIRST_TXID).format(
+                    table=sql.Identifier(table), after=sql.Placeholder(table)
+                )
+                for table in cursors
+            )
+        )
+        horizon_txid, next_txid, *firsts = self.row(question, dict(cursors))
+        return Outlook(horizon_txid, next_txid, dict(zip(cursors, firsts, strict=True)))
 
     def next_span(self, table: str, after: int, rows: int) -> Span | None:
         """Return the next settled transactions, about `rows` rows of them, or None."""

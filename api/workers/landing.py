@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any, Literal, Self, cast
@@ -29,12 +29,16 @@ from msgspec import Struct
 from structlog.typing import FilteringBoundLogger
 
 from api.settings import Settings
-from api.workers.capture import CapturedTable, CaptureSource, Horizon, Span
+from api.workers import LANDED_KEY
+from api.workers.capture import CapturedTable, CaptureSource, Outlook, Span
 from api.workers.patience import retrying
 from api.workers.windows import LandingError, LandingStore, Window, landable_tables
 
 LAG_KEY = "nova:landing"
 
+# Looking costs one small query; a window costs parts in every table it fills. So there is a look
+# this often, and `landing_interval_ms` from one round of windows to the next.
+LOOK_SECONDS = 0.025
 REPORT_SECONDS = 1.0
 STANDBY_SECONDS = 1.0
 FORGET_SECONDS = 3_600.0
@@ -82,6 +86,50 @@ class Round(Struct):
     has_more: bool = False
 
 
+class Telling:
+    """One connection to Redis; what it cannot be told now, it is told a second later."""
+
+    def __init__(self, settings: Settings) -> None:
+        timeout = settings.redis_timeout_ms / 1000
+        self._client = redis.Redis.from_url(
+            settings.redis_url, socket_timeout=timeout, socket_connect_timeout=timeout
+        )
+        self._landed_txid = -1
+        self._told_at = 0.0
+        self._failed_at = float("-inf")
+
+    def landed(self, txid: int) -> None:
+        """Tell up to which transaction all has landed, if that is news or a second has passed."""
+        now = time.monotonic()
+        if txid == self._landed_txid and now - self._told_at < REPORT_SECONDS:
+            return
+        # Written whatever was there: another Postgres may have smaller numbers.
+        if self._tell(lambda: self._client.set(LANDED_KEY, txid)):
+            self._landed_txid, self._told_at = txid, now
+
+    def lags(self, lags: Mapping[str, Lag]) -> None:
+        """Tell how far each table is behind."""
+        self._tell(
+            lambda: self._client.hset(
+                LAG_KEY, mapping={name: msgspec.json.encode(lag) for name, lag in lags.items()}
+            )
+        )
+
+    def close(self) -> None:
+        """Hang up."""
+        self._client.close()
+
+    def _tell(self, work: Callable[[], object]) -> bool:
+        if time.monotonic() - self._failed_at < REPORT_SECONDS:
+            return False
+        try:
+            work()
+        except redis.RedisError:
+            self._failed_at = time.monotonic()
+            return False
+        return True
+
+
 class Landing:
     """One landing worker. Any error of a store hangs up both; the next round starts afresh."""
 
@@ -107,6 +155,8 @@ class Landing:
         self.rows: Counter[str] = Counter()
         self.caught_up_at: dict[str, float] = {}
         self.marks: dict[str, tuple[float, int]] = {}
+        self.landed_txid = 0
+        self.told = Telling(settings)
         self.reported_at = 0.0
         self.forgot_at = time.monotonic()
 
@@ -117,6 +167,7 @@ class Landing:
     def __exit__(self, *_: object) -> None:
         """Hang up."""
         self.disconnect()
+        self.told.close()
 
     # ---------- connections and the lock
 
@@ -220,21 +271,26 @@ class Landing:
             if not self.is_active and not self.activate(capture, store):
                 return Round(is_active=False, rows={})
             began_at = time.monotonic()
-            horizon = capture.horizon()
+            before = outlook = capture.outlook(self.cursors())
             landed = Round(is_active=True, rows={})
             failure: ClickHouseError | None = None
             for table in self.tables:
+                if not (self.is_open(table) or before.has_newer(table.name, before.horizon_txid)):
+                    continue
                 try:
                     rows = self.land(table, capture, store)
                 except ClickHouseError as exc:  # one bad row must not keep the other tables waiting
                     exc.add_note(f"while landing {table.name}")
                     failure, rows = failure or exc, 0
-                self.note_lag(table, capture, horizon, began_at)
                 if rows:
                     landed.rows[table.name] = rows
                 if rows >= self.settings.landing_window_rows:
                     landed.has_more = True
-            self.report(horizon)
+            if landed.rows:
+                outlook = capture.outlook(self.cursors())
+            self.landed_txid = outlook.landed_txid(self.cursors())
+            self.note_lag(outlook, before.next_txid, began_at)
+            self.report(capture)
             if failure:
                 raise failure
             self.forget(store)
@@ -249,10 +305,8 @@ class Landing:
         is_repeat = window is not None and not window.is_done
         if window is None or window.is_done:
             after = window.to_txid if window else 0
-            if not capture.has_newer(table.name, after):
-                return 0
             span = capture.next_span(table.name, after, self.settings.landing_window_rows)
-            if span is None:  # committed, but an older transaction is still running
+            if span is None:  # what was ahead has changed again, and is not settled now
                 return 0
             window = store.open_window(table.name, self.source, span)
         if not window.is_done:
@@ -275,30 +329,41 @@ class Landing:
         self.rows[table.name] += window.expected_rows
         return window.expected_rows
 
-    def cursor(self, table: str) -> int:
-        """Return the last landed transaction of a table."""
-        window = self.windows.get(table)
-        return window.to_txid if window else 0
+    def is_open(self, table: CapturedTable) -> bool:
+        """Say whether a crash left a window of a table open."""
+        window = self.windows.get(table.name)
+        return window is not None and not window.is_done
+
+    def cursors(self) -> dict[str, int]:
+        """Return the last transaction of every table that has landed for certain."""
+        cursors = {}
+        for table in self.tables:
+            window = self.windows.get(table.name)
+            if window is None:
+                cursors[table.name] = 0
+            else:
+                cursors[table.name] = window.to_txid if window.is_done else window.from_txid
+        return cursors
 
     # ---------- telling
 
-    def note_lag(
-        self, table: CapturedTable, capture: CaptureSource, horizon: Horizon, began_at: float
-    ) -> None:
+    def note_lag(self, outlook: Outlook, next_txid: int, began_at: float) -> None:
         """
         Note the latest moment up to which everything committed has landed.
 
         Rows a running transaction holds back count as lag too: they are committed and not visible.
+        `next_txid` is the number no transaction had when the round began.
         """
-        cursor = self.cursor(table.name)
-        if not capture.has_newer(table.name, cursor, horizon.next_txid):
-            self.caught_up_at[table.name] = began_at
-            self.marks.pop(table.name, None)
-            return
-        at, next_txid = self.marks.setdefault(table.name, (began_at, horizon.next_txid))
-        if not capture.has_newer(table.name, cursor, next_txid):
-            self.caught_up_at[table.name] = at
-            self.marks[table.name] = (began_at, horizon.next_txid)
+        for table in self.tables:
+            name = table.name
+            if not outlook.has_newer(name, next_txid):
+                self.caught_up_at[name] = began_at
+                self.marks.pop(name, None)
+                continue
+            at, mark_txid = self.marks.setdefault(name, (began_at, next_txid))
+            if not outlook.has_newer(name, mark_txid):
+                self.caught_up_at[name] = at
+                self.marks[name] = (began_at, next_txid)
 
     def lags(self) -> dict[str, Lag]:
         """Return how far each table is behind."""
@@ -308,8 +373,13 @@ class Landing:
             for name, caught_up_at in self.caught_up_at.items()
         }
 
-    def report(self, horizon: Horizon) -> None:
-        """Tell lags to Redis, about once a second; landing never waits for it."""
+    def report(self, capture: CaptureSource) -> None:
+        """
+        Tell Redis how far everything has landed, at once when it moved, and once a second the lags.
+
+        Landing waits for it no longer than a timeout a second.
+        """
+        self.told.landed(self.landed_txid)
         if time.monotonic() - self.reported_at < REPORT_SECONDS:
             return
         self.reported_at = time.monotonic()
@@ -318,19 +388,9 @@ class Landing:
             self.log.warning(
                 "landing is behind",
                 lag_ms={name: lag.lag_ms for name, lag in lags.items() if lag.lag_ms > 10_000},
-                oldest_writer_ms=horizon.oldest_writer_ms,
+                oldest_writer_ms=capture.horizon().oldest_writer_ms,
             )
-        timeout = self.settings.redis_timeout_ms / 1000
-        try:
-            with redis.Redis.from_url(
-                self.settings.redis_url, socket_timeout=timeout, socket_connect_timeout=timeout
-            ) as client:
-                client.hset(
-                    LAG_KEY,
-                    mapping={name: msgspec.json.encode(lag) for name, lag in lags.items()},
-                )
-        except redis.RedisError:
-            self.log.debug("lag not reported: Redis is away")
+        self.told.lags(lags)
 
     def forget(self, store: LandingStore) -> None:
         """Once an hour, drop the history of windows a week back."""
@@ -353,12 +413,8 @@ class Landing:
                 for window in store.latest_windows()
                 if window.source == self.source
             }
-        for table in self.tables:
-            window = self.windows.get(table.name)
-            after = 0 if window is None else window.to_txid if window.is_done else window.from_txid
-            if capture.has_newer(table.name, after, before):
-                return False
-        return True
+        outlook = capture.outlook(self.cursors())
+        return not any(outlook.has_newer(table.name, before) for table in self.tables)
 
 
 def run_once(settings: Settings, *, new_source: NewSource = "refuse") -> Round:
@@ -435,7 +491,8 @@ def work(landing: Landing, stop: Event) -> None:
         if not landed.is_active:
             stop.wait(STANDBY_SECONDS)
         elif not landed.has_more:
-            stop.wait(max(0.0, interval - (time.monotonic() - began_at)))
+            pause = interval if landed.rows else min(interval, LOOK_SECONDS)
+            stop.wait(max(0.0, pause - (time.monotonic() - began_at)))
 
 
 def main(arguments: Sequence[str] | None = None, landing_type: type[Landing] = Landing) -> int:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from psycopg import sql
 
-from api.workers.capture import CapturedTable, CaptureSource, Horizon, Span
+from api.workers.capture import CapturedTable, CaptureSource, Horizon, Outlook, Span
 from api.workers.landing import Landing, main
 from api.workers.windows import LandingStore, Window, statement
 
@@ -59,11 +59,14 @@ class VersionSource(CaptureSource):
     def horizon(self) -> Horizon:
         return Horizon(2**62, 2**62, 0)
 
-    def has_newer(self, table: str, after: int, before: int = 2**62) -> bool:
-        if table == "events":
-            return super().has_newer(table, after, before)
-        question = sql.SQL("select exists (select from app.{} where _version > %(after)s)")
-        return bool(self.value(question.format(sql.Identifier(table)), {"after": after}))
+    def outlook(self, cursors: Mapping[str, int]) -> Outlook:
+        ahead: dict[str, int | None] = dict(super().outlook(cursors).first_txids)
+        for table in cursors.keys() - {"events"}:
+            question = sql.SQL("select min(_version) from app.{} where _version > %(after)s")
+            ahead[table] = self.value(
+                question.format(sql.Identifier(table)), {"after": cursors[table]}
+            )
+        return Outlook(2**62, 2**62, ahead)
 
     def next_span(self, table: str, after: int, rows: int) -> Span | None:
         if table == "events":

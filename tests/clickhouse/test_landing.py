@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event, Thread
 
 import clickhouse_connect
 import msgspec
@@ -23,6 +25,7 @@ from api.settings import Settings
 from api.stack.clickhouse import ClickHouseServer
 from api.stack.migrations import cluster_variables
 from api.stack.ports import free_port
+from api.workers import LANDED_KEY
 from api.workers.capture import CaptureSource, Span
 from api.workers.landing import (
     LAG_KEY,
@@ -294,6 +297,120 @@ def test_an_open_transaction_holds_back_what_comes_after_it_and_the_lag_says_so(
         landing.run_once()
         assert landing.lags()["events"].lag_ms < 900
     assert_landed_exactly(settings.postgres_url, settings.clickhouse_url)
+
+
+def landed_txid(redis_url: str) -> int:
+    """What the worker has told everybody."""
+    with redis.Redis.from_url(redis_url) as client:
+        return int(client.get(LANDED_KEY) or -1)  # type: ignore[arg-type]
+
+
+def txid_of(postgres: psycopg.Connection, statement: str) -> int:
+    """Run a statement; its transaction's number."""
+    with postgres.transaction():
+        postgres.execute(statement)
+        [txid] = postgres.execute("select pg_current_xact_id()::text::bigint").fetchone() or [0]
+    return int(txid)
+
+
+def test_a_write_is_told_as_landed_once_it_is(
+    settings: Settings, postgres: psycopg.Connection, clickhouse: Client, redis_url: str
+) -> None:
+    told = msgspec.structs.replace(settings, redis_url=redis_url)
+    with Landing(told) as landing:
+        landing.run_once()
+        before = txid_of(postgres, "insert into app.users (id) values (1)")
+        assert landed_txid(redis_url) < before
+        landing.run_once()
+        assert landed_txid(redis_url) >= before
+
+        with psycopg.connect(settings.postgres_url) as early:
+            running = early.execute("select pg_current_xact_id()::text::bigint").fetchone()
+            later = txid_of(postgres, "insert into app.users (id) values (2)")
+            landing.run_once()
+            assert running
+            assert before <= landed_txid(redis_url) < running[0] < later
+        landing.run_once()
+        assert landed_txid(redis_url) >= later
+
+        # Whoever empties Redis is told again, though nothing moves.
+        with redis.Redis.from_url(redis_url) as client:
+            client.flushall()
+        time.sleep(1.1)
+        landing.run_once()
+        assert landed_txid(redis_url) >= later
+
+
+def test_one_table_that_lags_holds_back_what_is_told(
+    settings: Settings, postgres: psycopg.Connection, clickhouse: Client, redis_url: str
+) -> None:
+    told = msgspec.structs.replace(settings, redis_url=redis_url)
+    with Landing(told) as landing:
+        landing.run_once()
+        bad = txid_of(postgres, "insert into app.users (id, created_at) values (1, 'infinity')")
+        later = txid_of(postgres, "insert into app.sounds (id) values (3)")
+        for _ in range(2):  # the second repeats a window that is open
+            with pytest.raises(ClickHouseError):
+                landing.run_once()
+            assert count(clickhouse, "sounds") == 1
+            assert 0 <= landed_txid(redis_url) < bad
+        postgres.execute("update app.users set created_at = now() where id = 1")
+        for _ in range(2):
+            landing.run_once()
+        assert landed_txid(redis_url) >= later
+
+
+def test_what_is_told_is_never_too_much(
+    settings: Settings, postgres: psycopg.Connection, clickhouse: Client
+) -> None:
+    """Writers that overlap, roll back and outrun the windows; every number told is checked."""
+    stop = Event()
+
+    def write(number: int) -> None:
+        dice = random.Random(number)
+        with psycopg.connect(settings.postgres_url) as connection:
+            while not stop.is_set():
+                first = number * 10**9 + dice.randrange(10**8)
+                connection.execute(EVENTS, {"first": first, "rows": dice.choice([1, 200, 1_500])})
+                pair = dice.sample(range(1, 30), 2)
+                connection.execute(
+                    "insert into app.follows (follower_id, followee_id) values (%s, %s) "
+                    "on conflict on constraint follows_pkey do update set deleted = false",
+                    pair,
+                )
+                time.sleep(dice.choice([0, 0.01, 0.05]))
+                if dice.random() < 0.2:
+                    connection.rollback()
+                else:
+                    connection.commit()
+
+    postgres.execute("insert into app.users (id) select generate_series(1, 30)")
+    small = msgspec.structs.replace(settings, landing_window_rows=1_000)
+    writers = [Thread(target=write, args=[number]) for number in (1, 2)]
+    checked: set[int] = set()
+    with Landing(small) as landing:
+        for writer in writers:
+            writer.start()
+        try:
+            deadline = time.monotonic() + 3
+            while time.monotonic() < deadline:
+                landing.run_once()
+                txid = landing.landed_txid
+                checked.add(txid)
+                for table, key in (("events", "idempotent_key"), ("follows", "_version")):
+                    rows = postgres.execute(
+                        f"select {key} from app.{table} where _txid <= %s",
+                        [txid],
+                    ).fetchall()
+                    there = clickhouse.query(
+                        f"select {key} from raw.{table} where _txid <= {txid}"
+                    ).result_rows
+                    assert set(rows) <= set(there), f"{table} up to {txid}"
+        finally:
+            stop.set()
+            for writer in writers:
+                writer.join()
+    assert len(checked) > 3
 
 
 def test_only_one_of_two_workers_lands_and_both_can_wait_for_the_end(
