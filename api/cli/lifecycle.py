@@ -188,6 +188,13 @@ def status(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> Non
         out.print(table)
         for lag in report.landing:
             out.print(f"{lag.table}: {lag.lag_ms} ms behind", markup=False)
+        for drift in report.counters:
+            out.print(
+                f"counters of {drift.item_type}s: {drift.compared} compared,"
+                f" {drift.drifted} had drifted, {drift.repaired} repaired,"
+                f" {drift.ahead} ahead; {drift.lag_ms} ms behind",
+                markup=False,
+            )
     if not report.healthy:
         raise typer.Exit(1)
 

@@ -1,8 +1,9 @@
-"""What `./nova status` tells: every process, its port and health, and the landing lag."""
+"""What `./nova status` tells: every process, the landing lag, and drift of counters."""
 
 from __future__ import annotations
 
 import http.client
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import clickhouse_connect
@@ -35,6 +36,18 @@ class LandingLag(Struct):
     lag_ms: int
 
 
+class CounterDrift(Struct):
+    """What reconciliation found about counters in Redis since it began; see `Report` there."""
+
+    item_type: str
+    compared: int
+    drifted: int
+    repaired: int
+    ahead: int
+    oldest_drift_ms: int
+    lag_ms: int
+
+
 class SystemStatus(Struct):
     """The whole system; healthy when every part is."""
 
@@ -42,6 +55,7 @@ class SystemStatus(Struct):
     url: str
     processes: list[ProcessStatus]
     landing: list[LandingLag]
+    counters: list[CounterDrift]
 
 
 def answers(store: Store, settings: Settings) -> bool:
@@ -71,25 +85,37 @@ def require_stores(settings: Settings) -> None:
             raise StartError(f"{store} does not answer at {address}; is `./nova up` running?")
 
 
-def landing_lags(settings: Settings) -> list[LandingLag]:
-    """Return what the landing worker last reported; empty when Redis is away."""
+def reported(settings: Settings, key: str) -> dict[str, dict[str, Any]]:
+    """Return what a worker last reported, by name; empty when Redis is away."""
     try:
         with redis.Redis.from_url(settings.redis_url, socket_timeout=1) as client:
-            reported: dict[bytes, bytes] = client.hgetall("nova:landing")
+            fields = cast("dict[bytes, bytes]", client.hgetall(key))
     except redis.RedisError:
-        return []
-    lags = []
-    for table, value in sorted(reported.items()):
-        lag_ms = int(msgspec.json.decode(value).get("lag_ms", 0))
-        lags.append(LandingLag(table=table.decode(), lag_ms=lag_ms))
-    return lags
+        return {}
+    return {name.decode(): msgspec.json.decode(value) for name, value in sorted(fields.items())}
+
+
+def landing_lags(settings: Settings) -> list[LandingLag]:
+    """Return how far the landing worker said each table is behind."""
+    return [
+        LandingLag(table=table, lag_ms=int(lag.get("lag_ms", 0)))
+        for table, lag in reported(settings, "nova:landing").items()
+    ]
+
+
+def counter_drift(settings: Settings) -> list[CounterDrift]:
+    """Return what the reconciliation worker said about the counters of each type."""
+    return [
+        msgspec.convert({"item_type": item_type, **report}, CounterDrift)
+        for item_type, report in reported(settings, "nova:reconciliation").items()
+    ]
 
 
 def status_of(system: System) -> SystemStatus:
     """Look at every part of a system; a part that hangs costs two seconds at most."""
     identity = system.identity()
     if identity is None:
-        return SystemStatus(healthy=False, url="", processes=[], landing=[])
+        return SystemStatus(healthy=False, url="", processes=[], landing=[], counters=[])
     settings = Settings.from_environ(system.environment(identity))
     servers = system.servers(identity)
     lines = []
@@ -125,4 +151,5 @@ def status_of(system: System) -> SystemStatus:
         url=settings.public_base_url,
         processes=lines,
         landing=landing_lags(settings),
+        counters=counter_drift(settings),
     )

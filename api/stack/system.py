@@ -196,7 +196,8 @@ class System:
         environment = self.environment(identity)
         settings = Settings.from_environ(environment)
         run = self.data_dir / "programs"
-        workers = ["housekeeping", *(["landing"] if settings.cdc == "pull" else [])]
+        landing = ["landing"] if settings.cdc == "pull" else []
+        workers = ["housekeeping", *landing, "reconciliation"]
         made = [PythonProcess(run, name, [f"api.workers.{name}"], environment) for name in workers]
         return [*made, ApiProcess(run, settings, environment)]
 

@@ -106,11 +106,13 @@ def test_status_shows_every_process_and_is_healthy(nova: Nova):
         "clickhouse",
         "housekeeping",
         "landing",
+        "reconciliation",
         "api",
     ]
     for line in status.processes:
         assert line.pid is not None and psutil.pid_exists(line.pid), line
     assert {lag.table for lag in status.landing} >= {"events", "videos", "follows"}
+    assert eventually(lambda: {of.item_type for of in nova.status().counters} == {"video", "post"})
 
 
 def test_servers_listen_on_loopback_only(nova: Nova):
@@ -141,7 +143,8 @@ def test_sql_answers_and_reports_errors(nova: Nova):
 
 
 @pytest.mark.parametrize(
-    "name", ["api", "landing", "housekeeping", "redis", "clickhouse", "postgres"]
+    "name",
+    ["api", "landing", "reconciliation", "housekeeping", "redis", "clickhouse", "postgres"],
 )
 def test_a_killed_process_comes_back(nova: Nova, name: str):
     killed = nova.processes()[name].pid
