@@ -74,6 +74,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postgres_timeout_ms: Milliseconds = 2_000
     redis_timeout_ms: Milliseconds = 250
     postgres_pool_max: PoolSize = 8
+    postgres_waiting_max: PoolSize = 64
     clickhouse_pool_max: PoolSize = 16
     redis_pool_max: PoolSize = 64
 

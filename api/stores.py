@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
+import select
+import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
+import msgspec
 import psycopg
 import structlog
 from circuitbreaker import STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker
 from clickhouse_connect.driver import AsyncClient, create_async_client
 from clickhouse_connect.driver.query import QueryResult
-from psycopg_pool import AsyncConnectionPool
+from msgspec import Struct
+from psycopg import AsyncConnection, errors
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_loads
+from psycopg_pool import AsyncConnectionPool, TooManyRequests
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -31,6 +39,14 @@ CLICKHOUSE_FAILURES_TO_OPEN = 5  # consecutive (count)
 CLICKHOUSE_OPEN_SECONDS = 2.0
 REDIS_FAILURES_TO_OPEN = 5  # consecutive (count)
 REDIS_OPEN_SECONDS = 1.0
+POSTGRES_FAILURES_TO_OPEN = 5  # consecutive (count)
+POSTGRES_OPEN_SECONDS = 1.0
+# How long one attempt to connect goes on. The pool's own five minutes come with waits of up to two
+# and a half between tries, in which a server that is back would not be noticed.
+POSTGRES_RECONNECT_SECONDS = 0.5
+# The server ends a slow statement itself and the connection lives on; a line on which nothing
+# comes even then is cut.
+POSTGRES_CUT_SECONDS = 0.25
 PING_SECONDS = 1.0  # a store that needs longer for nothing is down to whoever asks
 
 
@@ -40,6 +56,23 @@ class StoreUnavailableError(Exception):
     def __init__(self, store: str) -> None:
         super().__init__(f"{store} is unavailable")
         self.store = store
+
+
+class Refusal(Struct, frozen=True):
+    """One thing Postgres refused: which field, why, and of which member of a batch."""
+
+    field: str
+    message: str
+    index: int | None = None
+
+
+class RefusedError(Exception):
+    """Postgres refused what it was given; `code` is one of the NV*** of app.refuse_input."""
+
+    def __init__(self, code: str, errors: Sequence[Refusal]) -> None:
+        super().__init__(code)
+        self.code = code
+        self.errors = errors
 
 
 class Breaker:
@@ -195,41 +228,159 @@ class ClickHouse:
             await self._client.close()
 
 
+class RefusalDetail(Struct):
+    """The detail of an NV***."""
+
+    errors: list[Refusal]
+
+
+BAD_INPUT = "NV400"
+REFUSAL_CODES = frozenset({BAD_INPUT, "NV403", "NV404", "NV410", "NV422"})
+
+# What Postgres says of JSON and texts it cannot hold: NUL, half a surrogate pair, numbers of
+# thousands of digits, lists in lists in lists.
+UNSTORABLE = (
+    errors.UntranslatableCharacter,
+    errors.CharacterNotInRepertoire,
+    errors.InvalidTextRepresentation,
+    errors.NumericValueOutOfRange,
+    errors.StatementTooComplex,
+    UnicodeEncodeError,
+)
+
+
 class Postgres:
-    """The pool for writes; empty until first used, so that the API starts without Postgres."""
+    """
+    One statement per call, each a transaction of its own.
+
+    Bounded in connections, in callers that wait for one, and in time. Empty until first used, so
+    that the API starts without Postgres.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._timeout_seconds = settings.postgres_timeout_ms / 1000
-        self.pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+        self._connections_max = settings.postgres_pool_max
+        self._pool = AsyncConnectionPool[AsyncConnection[DictRow]](
             settings.postgres_url,
             min_size=0,
             max_size=settings.postgres_pool_max,
+            max_waiting=settings.postgres_waiting_max,
             timeout=self._timeout_seconds,
+            reconnect_timeout=POSTGRES_RECONNECT_SECONDS,
             kwargs={
+                "autocommit": True,
+                "row_factory": dict_row,
                 "connect_timeout": max(2, math.ceil(self._timeout_seconds)),
                 "options": f"-c statement_timeout={settings.postgres_timeout_ms}",
                 "application_name": "nova-api",
             },
+            configure=read_json_fast,
             open=False,
         )
+        self.breaker = Breaker("postgres", POSTGRES_FAILURES_TO_OPEN, POSTGRES_OPEN_SECONDS)
 
     async def open(self) -> None:
         """Start the pool; connects to nothing yet."""
-        await self.pool.open(wait=False)
+        await self._pool.open(wait=False)
+
+    async def rows(self, query: str, parameters: Mapping[str, Any]) -> list[DictRow]:
+        """
+        Run one statement and commit it; returns its rows, with jsonb as Python objects.
+
+        Raises `RefusedError` when the input is refused and `StoreUnavailableError` for everything
+        else. After the latter the statement may have been carried out all the same: the answer
+        was lost, not the work.
+        """
+
+        async def work() -> list[DictRow] | RefusedError | TooManyRequests:
+            # Neither tells anything about Postgres' health: the circuit must not hear of them.
+            try:
+                return await self._run(query, parameters, self._timeout_seconds)
+            except TooManyRequests as exc:
+                return exc
+            except Exception as exc:
+                refused = refusal_of(exc)
+                if refused is None:
+                    raise
+                return refused
+
+        # The limit inside is the one that counts; this one is for what nobody thought of.
+        outcome = await self.breaker.run(work, self._timeout_seconds + 1)
+        if isinstance(outcome, TooManyRequests):
+            STORE_FAILURES.labels("postgres").inc()
+            raise StoreUnavailableError("postgres") from outcome
+        if isinstance(outcome, RefusedError):
+            raise outcome
+        return outcome
 
     async def ping(self) -> bool:
-        """Say whether Postgres answers."""
+        """Say whether Postgres answers, the circuit aside."""
         try:
-            async with asyncio.timeout(PING_SECONDS), self.pool.connection() as connection:
-                await connection.execute("select 1")
-        except (psycopg.Error, OSError, TimeoutError):
+            await self._run("select 1", {}, PING_SECONDS)
+        except (psycopg.Error, OSError):
             return False
         return True
 
     async def close(self) -> None:
         """Close the connections."""
         with contextlib.suppress(psycopg.Error):
-            await self.pool.close(timeout=self._timeout_seconds)
+            await self._pool.close(timeout=self._timeout_seconds)
+
+    async def _run(
+        self, query: str, parameters: Mapping[str, Any], timeout_seconds: float
+    ) -> list[DictRow]:
+        deadline = time.monotonic() + timeout_seconds
+        # A restart of Postgres ends every idle connection; none of them is the caller's problem.
+        for _ in range(self._connections_max + 1):
+            async with self._pool.connection(deadline - time.monotonic()) as connection:
+                if has_ended(connection):
+                    await connection.close()
+                    continue
+                # Not by cancelling: psycopg would ask a server that does not answer to cancel, and
+                # wait for that.
+                cut = asyncio.get_running_loop().call_later(
+                    deadline + POSTGRES_CUT_SECONDS - time.monotonic(), hang_up, connection
+                )
+                try:
+                    cursor = await connection.execute(cast("Any", query), parameters)
+                    return await cursor.fetchall() if cursor.description else []
+                finally:
+                    cut.cancel()
+        raise psycopg.OperationalError("every connection of the pool has ended")
+
+
+async def read_json_fast(connection: AsyncConnection[Any]) -> None:
+    """Have a new connection read jsonb with msgspec."""
+    set_json_loads(msgspec.json.decode, connection)
+
+
+def has_ended(connection: AsyncConnection[Any]) -> bool:
+    """Say whether an idle connection has something to read: the server says nothing but goodbye."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def hang_up(connection: AsyncConnection[Any]) -> None:
+    """Cut a connection, so that whoever waits for its answer learns at once that none will come."""
+    with (
+        contextlib.suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(connection.fileno())) as line,
+    ):
+        line.shutdown(socket.SHUT_RDWR)
+
+
+def refusal_of(exc: Exception) -> RefusedError | None:
+    """Return what the input was refused for; None when the failure is not the input's."""
+    if isinstance(exc, psycopg.Error) and exc.sqlstate in REFUSAL_CODES:
+        detail = exc.diag.message_detail or ""
+        return RefusedError(exc.sqlstate, msgspec.json.decode(detail, type=RefusalDetail).errors)
+    # Without a state it is psycopg's own, before anything was sent: a text with NUL.
+    is_unsendable = isinstance(exc, psycopg.DataError) and exc.sqlstate is None
+    if is_unsendable or isinstance(exc, UNSTORABLE):
+        message = "holds a character or a number that cannot be stored"
+        return RefusedError(BAD_INPUT, [Refusal("body", message)])
+    return None
 
 
 class Stores:
