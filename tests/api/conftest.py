@@ -162,6 +162,7 @@ def settings(settings: Settings) -> Settings:
         # A busy machine must not fail tests of something else.
         clickhouse_timeout_ms=30_000,
         redis_timeout_ms=5_000,
+        counters_timeout_ms=10_000,
     )
 
 
