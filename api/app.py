@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
-from importlib.metadata import version
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-from litestar import Litestar, Response, Router
+from litestar import Litestar
 from litestar.di import Provide
-from litestar.exceptions import NotFoundException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin, YamlRenderPlugin
 from litestar.plugins.prometheus import PrometheusController
 from litestar.static_files import create_static_files_router
 
 from api.auth import VerifiedTokens, jwt_auth
 from api.counters.store import CounterStore
 from api.cursor import CursorCodec
+from api.document import PAGE_ASSETS, document_config, page_assets
 from api.errors import EXCEPTION_HANDLERS
 from api.head import HeadMiddleware
 from api.health.controller import HealthController, HealthReader
 from api.limits import Limiter, RateLimitMiddleware, charge_viewer
 from api.logging import RequestMiddleware, configure_logging
-from api.paths import SCHEMA
 from api.reels.controller import ReelsController
 from api.reels.queries import ReelQueries
 from api.reels.reader import ChartReader, ReelsReader
@@ -37,7 +30,6 @@ from api.snapshots.walk import Walks
 from api.stores import Stores
 
 LARGEST_BODY_BYTES = 1_000_000
-PAGE_ASSETS = f"{SCHEMA}/assets"
 
 
 class MetricsController(PrometheusController):
@@ -45,47 +37,6 @@ class MetricsController(PrometheusController):
 
     opt = {"exclude_from_auth": True}  # noqa: RUF012  Litestar's way
     include_in_schema = False
-
-
-async def problem_for_unknown_page(response: Response[Any]) -> Response[Any]:
-    """Turn Litestar's own HTML page for an address below `/schema` into a problem."""
-    if response.status_code == HTTPStatus.NOT_FOUND:
-        raise NotFoundException
-    return response
-
-
-def openapi_config() -> OpenAPIConfig:
-    """Return the document and its page; the page's scripts are ours, so it works offline."""
-    return OpenAPIConfig(
-        title="Nova Feed",
-        version=version("nova-feed"),
-        description="Ranked feeds of short videos. Ids are strings; times are RFC 3339 in UTC.",
-        path=SCHEMA,
-        openapi_router=Router(
-            SCHEMA,
-            route_handlers=[],
-            after_request=problem_for_unknown_page,
-            include_in_schema=False,
-        ),
-        render_plugins=[
-            SwaggerRenderPlugin(
-                path=["/", "/swagger"],
-                js_url=f"{PAGE_ASSETS}/swagger-ui-bundle.js",
-                css_url=f"{PAGE_ASSETS}/swagger-ui.css",
-                standalone_preset_js_url=f"{PAGE_ASSETS}/swagger-ui-standalone-preset.js",
-            ),
-            JsonRenderPlugin(),
-            YamlRenderPlugin(),
-        ],
-    )
-
-
-def page_assets() -> Path:
-    """Return the folder of the Swagger UI the `swagger-ui-py` wheel carries."""
-    found = find_spec("swagger_ui")
-    if found is None or found.origin is None:
-        raise RuntimeError("swagger-ui-py is not installed")
-    return Path(found.origin).parent / "static"
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -138,7 +89,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         guards=[charge_viewer],
         exception_handlers=EXCEPTION_HANDLERS,
         on_app_init=[jwt_auth(settings, tokens).on_app_init],
-        openapi_config=openapi_config(),
+        openapi_config=document_config(),
         lifespan=[lifespan],
         # Ours are configured above; Litestar's would log each crash a second time.
         logging_config=None,

@@ -9,7 +9,13 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct
 
 Count = Annotated[int, Meta(ge=0)]
-Id = Annotated[str, Meta(description="64-bit id, as a string: real ids exceed 2^53")]
+Id = Annotated[
+    str,
+    Meta(
+        pattern="^(0|[1-9][0-9]{0,18})$",
+        description="63-bit id, as a string: real ids exceed 2^53",
+    ),
+]
 
 
 class Algorithm(StrEnum):
