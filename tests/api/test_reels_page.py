@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
+import psycopg
 import pytest
+import redis
+from psycopg.rows import tuple_row
 
-from api.reels.schemas import ReelPage, TrendingPage
+from api.counters.counts import PREFIX, ItemCounts
+from api.counters.store import CounterStore
+from api.reels.schemas import COUNTERS, ReelPage, TrendingPage
 from api.settings import Settings
 from api.snapshots.releases import POLL_SECONDS
+from api.stores import Stores
 from tests.api.conftest import Api, Catalogue, Token, ids_of, new_id, page, serving
 from tests.api.proxy import Proxy
 
@@ -176,3 +184,159 @@ async def test_an_old_snapshot_is_not_a_first_page(
         second = await page(api, headers)
     assert not second["meta"]["cache_hit"]
     assert second["meta"]["as_of"] > first["meta"]["as_of"]
+
+
+# ---------- counters of now
+
+
+class Audience:
+    """People who act: in Postgres, then in Redis, as every write does."""
+
+    def __init__(self, postgres: psycopg.AsyncConnection[Any], counters: CounterStore) -> None:
+        self.postgres = postgres
+        self.counters = counters
+
+    async def act(self, video: int, likes: int, *, is_told: bool = True) -> dict[str, int]:
+        """Give a video this many likes; returns its counters as a page names them."""
+        await self.postgres.execute(
+            "insert into app.users (id) values (1) on conflict do nothing", prepare=True
+        )
+        await self.postgres.execute(
+            "insert into app.videos (id, creator_id) values (%s, 1) on conflict do nothing", [video]
+        )
+        cursor = await self.postgres.execute(
+            """
+            insert into app.video_engagement (video_id, views, likes, shares, comments)
+            values (%(video)s, 9000, %(likes)s, 30, 2)
+            on conflict (video_id) do update set likes = excluded.likes
+            returning _version
+            """,
+            {"video": video, "likes": likes},
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        if is_told:
+            await self.counters.keep([ItemCounts("video", video, row[0], 9_000, likes, 30, 2)])
+        return {"view_count": 9_000, "like_count": likes, "share_count": 30, "comment_count": 2}
+
+
+@pytest.fixture
+async def audience(settings: Settings) -> AsyncIterator[Audience]:
+    """Somebody else's writes, through a process of their own."""
+    stores = Stores(settings)
+    await stores.postgres.open()
+    async with await psycopg.AsyncConnection.connect(
+        settings.postgres_url, autocommit=True, row_factory=tuple_row
+    ) as postgres:
+        yield Audience(postgres, CounterStore(stores.redis, stores.postgres, settings))
+    await stores.close()
+
+
+def counters_of(item: dict[str, Any]) -> dict[str, int]:
+    return {name: item[name] for name in COUNTERS}
+
+
+def without_counters(item: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if name not in COUNTERS}
+
+
+async def test_a_page_shows_the_counters_of_now(
+    api: Api, bearer: Token, audience: Audience
+) -> None:
+    """On a ranking, on its snapshot, behind a cursor; and what is ranked by stays as it was."""
+    headers = bearer(new_id())
+    ranked = (await page(api, headers, limit=10))["data"]
+    first, last = ranked[0], ranked[9]
+    for likes in (5, 6, 4):
+        wanted = [await audience.act(int(item["id"]), likes) for item in (first, last)]
+        kept = await page(api, headers, limit=10)
+        assert kept["meta"]["cache_hit"]
+        assert [counters_of(kept["data"][place]) for place in (0, 9)] == wanted
+        assert list(map(without_counters, kept["data"])) == list(map(without_counters, ranked))
+        assert kept["data"][1:9] == ranked[1:9]
+
+        head = await page(api, headers, limit=1)
+        behind = await page(api, headers, limit=9, cursor=head["next_cursor"])
+        assert counters_of(behind["data"][-1]) == wanted[1]
+
+    anew = await page(api, bearer(new_id()), limit=10)
+    assert not anew["meta"]["cache_hit"]
+    [shown] = [item for item in anew["data"] if item["id"] == first["id"]]
+    assert counters_of(shown)["like_count"] == 4
+
+
+async def test_everyone_sees_it_on_every_list(
+    settings: Settings, api: Api, bearer: Token, catalogue: Catalogue, audience: Audience
+) -> None:
+    """Another viewer, another process, the charts, and what is new since a cursor."""
+    reader, other = bearer(new_id()), bearer(new_id())
+    trending = (await page(api, reader, algo="trending", limit=3))["data"][2]
+    path = "/api/v1/reels/trending"
+    assert (await api.get(path, headers=reader)).status_code == 200
+    wanted = await audience.act(int(trending["id"]), 12_345)
+
+    async with serving(settings) as elsewhere:
+        for served in (api, elsewhere):
+            for headers in (reader, other):
+                shown = (await page(served, headers, algo="trending", limit=3))["data"][2]
+                assert (shown["id"], counters_of(shown)) == (trending["id"], wanted)
+                chart = (await served.get(path, headers=headers)).json()["data"]
+                [charted] = [item for item in chart if item["id"] == trending["id"]]
+                assert counters_of(charted) == wanted
+
+    cursor = (await page(api, reader, limit=1))["next_cursor"]
+    [new] = catalogue.videos(1, age=timedelta(seconds=1))
+    catalogue.plays({new: 1.0}, views=1_000_000)
+    catalogue.refresh()
+    wanted = await audience.act(new, 77)
+    news = (await page(api, reader, since=cursor, limit=50))["data"]
+    assert [counters_of(item) for item in news if item["id"] == str(new)] == [wanted]
+
+
+async def test_when_redis_forgets_postgres_tells(
+    settings: Settings, api: Api, bearer: Token, audience: Audience
+) -> None:
+    headers = bearer(new_id())
+    first = (await page(api, headers, limit=1))["data"][0]
+    video = int(first["id"])
+    await audience.act(video, 5)
+    with redis.Redis.from_url(settings.redis_url) as client:
+        for likes in (6, 7):
+            wanted = await audience.act(video, likes, is_told=likes % 2 == 0)
+            client.flushall()
+            walked = await page(api, headers, limit=1)
+            assert (walked["data"][0]["id"], counters_of(walked["data"][0])) == (str(video), wanted)
+            again = await page(api, headers, limit=1)
+            assert again["meta"]["cache_hit"]
+            assert counters_of(again["data"][0]) == wanted
+        assert len(client.keys(f"{PREFIX}*")) == 1
+
+
+async def test_without_redis_counters_are_as_of_the_ranking(
+    settings: Settings, catalogue: Catalogue, bearer: Token, audience: Audience, redis_proxy: Proxy
+) -> None:
+    cut = msgspec.structs.replace(settings, redis_url=redis_proxy.url)
+    async with serving(cut) as api:
+        headers = bearer(new_id())
+        ranked = (await page(api, headers, limit=1))["data"][0]
+        wanted = await audience.act(int(ranked["id"]), 5)
+        assert counters_of((await page(api, headers, limit=1))["data"][0]) == wanted
+        redis_proxy.cut()
+        body = await page(api, headers, limit=1)
+        assert body["meta"]["degraded"] == "no_cache"
+        assert body["data"] == [ranked]
+        chart = (await api.get("/api/v1/reels/trending", headers=headers)).json()
+        assert len(chart["data"]) == 100
+
+
+async def test_a_postgres_that_is_away_costs_a_page_nothing_but_counters(
+    settings: Settings, catalogue: Catalogue, bearer: Token
+) -> None:
+    nowhere = msgspec.structs.replace(
+        settings, postgres_url="postgresql://nobody@127.0.0.1:1/x", counters_timeout_ms=100
+    )
+    async with serving(nowhere) as api:
+        for _ in range(5):
+            body = await page(api, bearer(new_id()))
+            assert len(body["data"]) == 40
+            assert body["meta"]["degraded"] == "none"
