@@ -18,8 +18,8 @@ BACKLOG = 1024  # connections waiting to be accepted (count)
 GRACE_SECONDS = 10
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C; workers that crash are started again."""
+def serve(settings: Settings, app: str = "api.app:create_app") -> None:
+    """Serve until SIGTERM or Ctrl-C; `app` is `module:factory`. Crashed workers are restarted."""
     # Workers are processes of their own: they read the settings from the environment again, and
     # add up their metrics in a directory.
     os.environ.update(environment_of(settings))
@@ -27,7 +27,7 @@ def serve(settings: Settings) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_dir
     try:
         Granian(
-            "api.app:create_app",
+            app,
             factory=True,
             interface=Interfaces.ASGI,
             address=settings.host,

@@ -5,67 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import httpx
 import msgspec
 import pytest
 
 from api.settings import Settings
-from api.stack.ports import free_port
 from tests.api.conftest import Catalogue, Token, new_id
-from tests.conftest import child_environment
-
-ROOT = Path(__file__).parent.parent.parent
-SCRIPT = """
-from api.serve import serve
-from api.settings import Settings
-serve(Settings.from_environ())
-"""
-
-
-class Served(NamedTuple):
-    """A running server."""
-
-    address: str
-    process: subprocess.Popen[bytes]
-    log: Path
+from tests.api.served import Served, serving_process
 
 
 @pytest.fixture
 def served(settings: Settings, catalogue: Catalogue, tmp_path: Path) -> Iterator[Served]:
     """Two workers, as the command line starts them."""
-    real = msgspec.structs.replace(settings, workers=2, port=free_port(), log_level="info")
-    log = tmp_path / "stderr"
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT],
-            cwd=ROOT,
-            env=child_environment(real),
-            stderr=stderr,
-        )
-    address = f"http://127.0.0.1:{real.port}"
-    try:
-        deadline = time.monotonic() + 60
-        while not answers(address):
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
-        yield Served(address, process, log)
-    finally:
-        process.kill()
-        process.wait()
-
-
-def answers(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/health/live", timeout=60).status_code == 200
-    except httpx.TransportError:
-        return False
+    real = msgspec.structs.replace(settings, workers=2, log_level="info")
+    with serving_process(real, tmp_path / "stderr") as served:
+        yield served
 
 
 async def test_two_workers_are_one_service(served: Served, bearer: Token) -> None:

@@ -1,0 +1,173 @@
+"""The OpenAPI document: whole, exact, and what the service really does (schemathesis asks it)."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from jsonschema.validators import Draft202012Validator
+
+from api.app import create_app
+from api.auth import issue_token
+from api.errors import PROBLEM_MEDIA_TYPE
+from api.settings import Settings
+from tests.api.conftest import Api, Catalogue
+from tests.api.served import serving_process
+
+CONFIGURATION = Path(__file__).parent / "schemathesis.toml"
+VIEWER = 7
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+async def document(api: Api) -> Document:
+    """The document as it is served."""
+    document: Document = (await api.get("/schema/openapi.json")).json()
+    return document
+
+
+def operations(document: Document) -> Iterator[tuple[str, Document]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def test_the_document_is_valid_and_whole(document: Document) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert {"/api/v1/reels", "/api/v1/reels/trending", "/health"} <= set(document["paths"])
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    for kind in ("schemas", "headers"):
+        references = set(re.findall(rf'"#/components/{kind}/([^"]+)"', json.dumps(document)))
+        assert references <= set(document["components"][kind])
+
+    feed = document["paths"]["/api/v1/reels"]["get"]
+    assert {p["name"] for p in feed["parameters"]} == {"algo", "limit", "cursor", "since"}
+    limit = next(p for p in feed["parameters"] if p["name"] == "limit")
+    assert (limit["schema"]["minimum"], limit["schema"]["maximum"]) == (1, 50)
+    assert limit["schema"]["default"] == 40
+    assert document["security"] == [{"BearerToken": []}]
+    assert document["paths"]["/health"]["get"]["security"] == [{}]
+    identifiers = [operation["operationId"] for _, operation in operations(document)]
+    assert len(identifiers) == len(set(identifiers))
+
+
+def test_every_refusal_is_a_problem_and_every_answer_has_its_headers(document: Document) -> None:
+    for name, operation in operations(document):
+        is_open = operation.get("security") == [{}]
+        responses = operation["responses"]
+        assert is_open or {"401", "429"} <= set(responses), name
+        for status, response in responses.items():
+            if int(status) >= 400 and not is_open:
+                assert list(response["content"]) == [PROBLEM_MEDIA_TYPE], (name, status)
+            assert "X-Request-Id" in response["headers"], (name, status)
+            assert is_open or "RateLimit-Remaining" in response["headers"], (name, status)
+        assert is_open or "Retry-After" in responses["429"]["headers"], name
+
+
+def test_ids_are_strings_of_digits(document: Document) -> None:
+    found = 0
+    for name, schema in document["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            if (field == "id" or field.endswith("_id")) and described.get("type") == "string":
+                assert "pattern" in described or described.get("format") == "uuid", (name, field)
+                found += 1
+    assert found > 0
+
+
+def test_every_worker_serves_the_same_document(settings: Settings) -> None:
+    one, two = (create_app(settings).openapi_schema.to_schema() for _ in range(2))
+    assert one == two
+
+
+async def test_the_page_needs_no_internet(api: Api) -> None:
+    response = await api.get("/schema")
+    assert response.headers["content-type"].startswith("text/html")
+    sources = re.findall(r'(?:src|href)="([^"]+)"', response.text)
+    scripts = [source for source in sources if source.endswith((".js", ".css"))]
+    assert len(scripts) == 3
+    for source in scripts:
+        assert source.startswith("/schema/assets/")
+        asset = await api.get(source)
+        assert asset.status_code == 200
+        assert len(asset.content) > 10_000
+    assert not [source for source in sources if "//" in source]
+
+
+class Findings(NamedTuple):
+    """What schemathesis found: its words, its codes by operation, and who was ever accepted."""
+
+    words: str
+    codes: dict[str, set[str]]
+    accepted: dict[str, int]
+
+
+def ask(settings: Settings, address: str, folder: Path, *arguments: str) -> Findings:
+    """Have schemathesis ask a running service all it can think of."""
+    token = issue_token(settings, user_id=VIEWER, ttl_seconds=600)
+    report = folder / "report.json"
+    ended = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "schemathesis"),
+            f"--config-file={CONFIGURATION}",
+            "run",
+            f"{address}/schema/openapi.json",
+            f"--header=Authorization: Bearer {token}",
+            f"--report-json-path={report}",
+            *arguments,
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    words = ended.stdout + ended.stderr
+    assert report.exists(), words
+    told = json.loads(report.read_text())
+    assert told["complete"] and not told["errors"], words
+    assert (ended.returncode == 0) == (not told["failures"]), words
+    codes: dict[str, set[str]] = {}
+    for failure in told["failures"]:
+        for operation in failure["operations"]:
+            codes.setdefault(operation, set()).add(failure["type"])
+    accepted = {
+        operation: sum(phase["accepted"] for phase in phases.values())
+        for operation, phases in told["valid_rates"].items()
+    }
+    return Findings(words, codes, accepted)
+
+
+def test_the_service_does_what_its_document_says(
+    settings: Settings, catalogue: Catalogue, document: Document, tmp_path: Path
+) -> None:
+    """And refuses what it does not, for any data, good or bad; with real stores."""
+    with serving_process(settings, tmp_path / "log") as served:
+        found = ask(settings, served.address, tmp_path)
+    assert found.codes == {}, found.words
+    # A service that refuses everything would pass, too.
+    accepted = {name for name, count in found.accepted.items() if count}
+    assert accepted == {name for name, _ in operations(document)}
+
+
+def test_schemathesis_finds_what_is_broken(
+    settings: Settings, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    with serving_process(settings, tmp_path / "log", "tests.api.broken:create_app") as served:
+        found = ask(settings, served.address, tmp_path, "--include-path-regex=/broken/")
+    unannounced = {"UndefinedStatusCode", "RejectedPositiveData"}
+    assert found.codes == {
+        "GET /api/v1/broken/crashes": {"ServerError", *unannounced},
+        "GET /api/v1/broken/teapot": unannounced,
+        "GET /api/v1/broken/words": {"JsonSchemaError"},
+        "GET /api/v1/broken/page": {"UndefinedContentType"},
+        "GET /api/v1/broken/open": {"IgnoredAuth", "MissingHeaderNotRejected"},
+        "GET /api/v1/broken/strict": {"RejectedPositiveData"},
+    }
