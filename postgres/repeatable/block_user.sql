@@ -1,11 +1,9 @@
--- block_user(viewer, other): true when this call made the block, false when it was there. A block
--- ends the follows between the two, both ways, and lifting it does not bring them back.
+-- block_user(viewer, other): the viewer blocks a user; again changes nothing. A block ends the
+-- follows between the two, both ways, and lifting it does not bring them back.
 create or replace function app.block_user(p_viewer_id bigint, p_other_id bigint)
-returns boolean
+returns table (blocked boolean, txid bigint, changed jsonb)
 language plpgsql
 as $$
-declare
-    v_is_new boolean;
 begin
     perform app.require_other_user(p_viewer_id, p_other_id, 'blocked_id');
 
@@ -15,15 +13,27 @@ begin
         deleted = false,
         created_at = excluded.created_at
     where pairs.deleted;
-    v_is_new := found;
 
-    -- In the order of the key: two users who block each other at once must not deadlock.
-    perform app.unfollow_user(least(p_viewer_id, p_other_id), greatest(p_viewer_id, p_other_id));
-    perform app.unfollow_user(greatest(p_viewer_id, p_other_id), least(p_viewer_id, p_other_id));
+    -- Both rows in the order of the key, and before the trigger counts: two users who block and
+    -- follow each other at once must not deadlock.
+    perform 1
+    from app.follows
+    where
+        (follower_id, followee_id) in ((p_viewer_id, p_other_id), (p_other_id, p_viewer_id))
+    order by
+        follower_id,
+        followee_id
+    for update;
 
-    return v_is_new;
+    update app.follows
+    set deleted = true
+    where
+        (follower_id, followee_id) in ((p_viewer_id, p_other_id), (p_other_id, p_viewer_id))
+        and not deleted;
+
+    return query select true, app.current_txid(), '[]'::jsonb;
 end;
 $$;
 
 comment on function app.block_user(bigint, bigint) is
-'The viewer blocks a user, and neither follows the other: true when this call made the block.';
+'The viewer blocks a user, and neither follows the other; returns whether they are blocked now.';

@@ -15,22 +15,17 @@ returns bigint
 language sql
 immutable
 parallel safe
-return (
-    'x' || encode(
-        substr(
-            sha256(
-                (
-                    p_user_id::text || ':' || p_item_type || ':' || p_item_id::text || ':'
-                    || p_action || ':'
-                    || floor(extract(epoch from p_event_time at time zone 'utc'))::bigint::text
-                )::bytea
-            ),
-            1,
-            8
-        ),
-        'hex'
-    )
-)::bit(64)::bigint;
+return substr(
+    sha256(
+        (
+            p_user_id::text || ':' || p_item_type || ':' || p_item_id::text || ':'
+            || p_action || ':'
+            || floor(date_part('epoch', p_event_time at time zone 'utc'))::bigint::text
+        )::bytea
+    ),
+    1,
+    8
+)::bigint;
 
 comment on function app.event_key(bigint, text, bigint, text, timestamptz) is
 '64-bit key by which an event that is sent twice is stored once.';

@@ -1,7 +1,7 @@
--- follow_user(viewer, other): true when this call made the follow, false when it was there. A pair
--- that was undone before comes back in its old row, with a new time.
+-- follow_user(viewer, other): the viewer follows a user; again changes nothing. A pair that was
+-- undone before comes back in its old row, with a new time.
 create or replace function app.follow_user(p_viewer_id bigint, p_other_id bigint)
-returns boolean
+returns table (following boolean, follower_count bigint, txid bigint, changed jsonb)
 language plpgsql
 as $$
 begin
@@ -14,9 +14,10 @@ begin
         created_at = excluded.created_at
     where pairs.deleted;
 
-    return found;
+    return query
+    select true, app.follower_count(p_other_id), app.current_txid(), '[]'::jsonb;
 end;
 $$;
 
 comment on function app.follow_user(bigint, bigint) is
-'The viewer follows a user: true when this call made it so.';
+'The viewer follows a user; returns whether they do now, and the user''s followers (count).';

@@ -1,84 +1,140 @@
--- ingest_events(viewer, events): a client's batch, all or nothing. Refuses the first event that
--- is wrong (NV400, see app.refuse_input) and names its place, counted from 0, and its field. The
--- viewer is the token's and the author the item's; what the body says of them is not read.
+-- ingest_events(viewer, events): a client's batch, all or nothing. Refuses it (NV400) with every
+-- fault that app.event_problems finds. The viewer is the token's and the author the item's; what
+-- the body says of them is not read.
+--
+-- Events about items nobody knows yet are queued (app.queue_events): received now, and stored when
+-- the item appears. What was received is new, deduped or queued.
 create or replace function app.ingest_events(p_viewer_id bigint, p_events jsonb)
-returns table (received integer, deduped integer)
+returns table (received integer, deduped integer, queued integer, txid bigint, changed jsonb)
 language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
-    v_problem record;
+    v_problems jsonb;
+    v_is_good boolean := false;
+    v_events app.events[];
+    v_unknown integer;
+    v_oldest timestamptz;
+    v_newest timestamptz;
+    v_stored bigint;
 begin
-    if jsonb_typeof(p_events) is distinct from 'array' then
-        perform app.refuse_input('NV400', 'events', 'must be a list');
-    elsif jsonb_array_length(p_events) > 100 then
-        perform app.refuse_input('NV400', 'events', 'must hold at most 100 events');
+    if
+        jsonb_typeof(p_events) = 'array'
+        and jsonb_array_length(p_events) <= 100
+        and not jsonb_path_exists(p_events, 'strict $[*] ? (@.type() != "object")')
+    then
+        select
+            coalesce(bool_and(arrived.is_good), true),
+            array_agg(arrived.event),
+            count(*) filter (where (arrived.event).author_id is null),
+            min((arrived.event).event_time),
+            max((arrived.event).event_time)
+        into v_is_good, v_events, v_unknown, v_oldest, v_newest
+        from (
+            select
+                checked.is_good,
+                -- Fields are read as what they should be only where they are.
+                case
+                    when checked.is_good then app.event_row(
+                        p_viewer_id,
+                        checked.item_type,
+                        checked.item_id::bigint,
+                        case checked.item_type
+                            when 'video' then (
+                                select videos.creator_id
+                                from app.videos
+                                where videos.id = checked.item_id::bigint
+                            )
+                            else (
+                                select posts.author_id
+                                from app.posts
+                                where posts.id = checked.item_id::bigint
+                            )
+                        end,
+                        checked.action,
+                        checked.event_time::timestamptz,
+                        coalesce(checked.dwell_ms::integer, 0),
+                        coalesce(checked.watch_ms::integer, 0),
+                        checked.completion::numeric,
+                        checked.device #>> '{}',
+                        checked.app_ver,
+                        checked.feed_request_id::uuid
+                    )
+                end as event
+            from (
+                select
+                    batch.*,
+                    -- `case` asks one after the other, so a cast is reached only when it is safe.
+                    case
+                        when app.is_event_time(batch.event_time) is not true then false
+                        when not app.is_timely(batch.event_time::timestamptz) then false
+                        when app.is_id(batch.item_id) is not true then false
+                        when app.is_item_type(batch.item_type) is not true then false
+                        when app.is_client_action(batch.action) is not true then false
+                        when app.is_whole_number(batch.dwell_ms, 3600000) is false then false
+                        when app.is_whole_number(batch.watch_ms, 86400000) is false then false
+                        when app.is_rate(batch.completion) is false then false
+                        when batch.action <> 'view' and batch.completion is not null then false
+                        when batch.action <> 'view' and batch.watch_ms::integer > 0 then false
+                        when app.is_device(batch.device) is not true then false
+                        when app.is_semantic_version(batch.app_ver) is not true then false
+                        when app.is_uuid(batch.feed_request_id) is false then false
+                        else true
+                    end as is_good
+                from jsonb_to_recordset(p_events) as batch (
+                    event_time text,
+                    item_id text,
+                    item_type text,
+                    action text,
+                    dwell_ms text,
+                    watch_ms text,
+                    completion jsonb,
+                    device jsonb,
+                    app_ver text,
+                    feed_request_id text
+                )
+            ) as checked
+        ) as arrived;
     end if;
 
-    select
-        items.ordinal - 1 as position,
-        checked.field
-    into v_problem
-    from jsonb_array_elements(p_events) with ordinality as items (event, ordinal)
-    cross join lateral (
-        select app.event_problem(items.event) as field
-    ) as checked
-    where checked.field is not null
-    order by items.ordinal
-    limit 1;
-
-    if found then
-        perform app.refuse_input(
-            'NV400',
-            v_problem.field,
-            case v_problem.field
-                when 'event' then 'must be an object'
-                when 'event_time' then
-                    'must be an RFC 3339 time with offset, at most five minutes ahead'
-                when 'item_id' then 'must be a 63-bit id, as a string or a number'
-                when 'item_type' then 'must be video or post'
-                when 'action' then
-                    'must be impression, view, dwell, like, unlike, comment, share, '
-                    'not_interested, follow_from_item or profile_visit'
-                when 'dwell_ms' then 'must be a whole number from 0 to 3600000'
-                when 'watch_ms' then
-                    'must be a whole number from 0 to 86400000, and 0 unless a view'
-                when 'completion' then 'must be a number from 0 to 1, and absent unless a view'
-                when 'device' then 'must be a text of 1 to 200 characters'
-                when 'app_ver' then 'must be a semantic version, such as 2.10.3'
-                when 'feed_request_id' then 'must be a UUID'
-            end,
-            v_problem.position
-        );
+    if not v_is_good or not app.has_event_partitions(v_oldest, v_newest) then
+        select jsonb_agg(to_jsonb(problems)) into v_problems
+        from app.event_problems(p_events) as problems;
+        if v_problems is not null then
+            perform app.refuse_input('NV400', v_problems);
+        end if;
+        assert v_is_good, 'the rules of ingest_events and event_problems differ';
     end if;
 
-    perform app.open_pending_events();
+    received := coalesce(cardinality(v_events), 0);
+    deduped := 0;
+    queued := 0;
+    changed := '[]';
+    if received > 0 then
+        perform app.know_user(p_viewer_id);
+        if v_unknown > 0 then
+            queued := app.queue_events(v_events);
+            v_events := array(
+                select events
+                from unnest(v_events) as events
+                where events.author_id is not null
+            );
+        end if;
 
-    insert into pg_temp.pending_events (
-        position, event_time, user_id, item_type, item_id, action, dwell_ms, watch_ms, completion,
-        device, app_ver, feed_request_id
-    )
-    select
-        ordinal - 1,
-        (event ->> 'event_time')::timestamptz,
-        p_viewer_id,
-        event ->> 'item_type',
-        (event ->> 'item_id')::bigint,
-        event ->> 'action',
-        coalesce((event ->> 'dwell_ms')::integer, 0),
-        coalesce((event ->> 'watch_ms')::integer, 0),
-        (event ->> 'completion')::real,
-        event ->> 'device',
-        event ->> 'app_ver',
-        (event ->> 'feed_request_id')::uuid
-    from jsonb_array_elements(p_events) with ordinality as items (event, ordinal);
-
-    return query
-    select
-        recorded.received::integer,
-        recorded.deduped::integer
-    from app.record_events() as recorded;
+        select
+            store.stored,
+            store.changed
+        into v_stored, changed
+        from app.store_events(v_events) as store;
+        deduped := received - queued - v_stored;
+    end if;
+    txid := app.current_txid();
+    return next;
 end;
 $$;
 
 comment on function app.ingest_events(bigint, jsonb) is
-'Stores a viewer''s batch of events (at most 100): how many came and how many changed nothing.';
+'Stores a viewer''s batch of events (at most 100): how many came, changed nothing, and wait for '
+'their item (counts); transaction; totals that moved.';

@@ -2,48 +2,53 @@
 -- share. Returns the state after the call, whether or not it changed anything.
 --
 -- A viewer may press twice within a second, but a second holds each event only once. So the event
--- is dated a second after the pair's last one if need be, and none is lost.
+-- is dated a second after the pair's last one if need be, and none is lost. The pair's row is made
+-- and locked before that date is read: two first presses at once would both read "none", and the
+-- later one would be taken for a repeat.
 create or replace function app.react_to_item(
     p_viewer_id bigint,
     p_item_type text,
     p_item_id bigint,
     p_action text
 )
-returns table (like_count bigint, liked boolean)
+returns table (like_count bigint, liked boolean, txid bigint, changed jsonb)
 language plpgsql
 as $$
 declare
     v_changed_at timestamptz;
 begin
-    select likes.changed_at
-    into v_changed_at
+    perform app.require_item(p_item_type, p_item_id);
+    perform app.know_user(p_viewer_id);
+
+    insert into app.likes as pairs (user_id, item_type, item_id, deleted)
+    values (p_viewer_id, p_item_type, p_item_id, true)
+    on conflict (user_id, item_type, item_id) do update set deleted = pairs.deleted where false;
+
+    select
+        not likes.deleted,
+        likes.changed_at
+    into liked, v_changed_at
     from app.likes
     where
         likes.user_id = p_viewer_id
         and likes.item_type = p_item_type
-        and likes.item_id = p_item_id
-    for update;
+        and likes.item_id = p_item_id;
 
-    perform app.record_action(
-        p_viewer_id,
-        p_item_type,
-        p_item_id,
-        p_action,
-        greatest(clock_timestamp(), v_changed_at + interval '1 second')
-    );
-
-    return query
-    select
-        app.item_count(p_item_type, p_item_id, 'likes'),
-        exists (
-            select 1
-            from app.likes
-            where
-                likes.user_id = p_viewer_id
-                and likes.item_type = p_item_type
-                and likes.item_id = p_item_id
-                and not likes.deleted
+    if liked is distinct from (p_action = 'like') then
+        perform app.record_action(
+            p_viewer_id,
+            p_item_type,
+            p_item_id,
+            p_action,
+            greatest(clock_timestamp(), v_changed_at + interval '1 second')
         );
+        liked := not liked;
+    end if;
+
+    changed := app.changed_items(p_item_type, p_item_id);
+    like_count := changed #> '{0,4}';
+    txid := app.current_txid();
+    return next;
 end;
 $$;
 

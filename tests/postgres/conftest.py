@@ -130,7 +130,7 @@ def shared_ingest(shared_world: psycopg.Connection[Any]) -> Ingest:
 
 @pytest.fixture
 def refused() -> Refused:
-    """Expect a refusal with this code; gives its index, field and message."""
+    """Expect a refusal with this code; gives its errors, and those of the first by name."""
 
     @contextmanager
     def expect(code: str) -> Iterator[SimpleNamespace]:
@@ -138,6 +138,7 @@ def refused() -> Refused:
         with pytest.raises(psycopg.Error) as caught:
             yield refusal
         assert caught.value.sqlstate == code, caught.value
-        refusal.__dict__.update(json.loads(caught.value.diag.message_detail or "{}"))
+        refusal.errors = json.loads(caught.value.diag.message_detail or "{}")["errors"]
+        refusal.__dict__.update(refusal.errors[0])
 
     return expect

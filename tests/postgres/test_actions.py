@@ -7,16 +7,26 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 Connection = psycopg.Connection[Any]
 Refused = Callable[[str], Any]
 
 
-def call(connection: Connection, function: str, *arguments: Any) -> Any:
+def answer(connection: Connection, function: str, *arguments: Any) -> dict[str, Any]:
+    """Everything a function returns, by name."""
     places = ", ".join(["%s"] * len(arguments))
-    row = connection.execute(f"select * from app.{function}({places})", arguments).fetchone()
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(f"select * from app.{function}({places})", arguments).fetchone()
     assert row is not None
-    return row[0] if len(row) == 1 else row
+    return row
+
+
+def call(connection: Connection, function: str, *arguments: Any) -> Any:
+    """What a function returns besides the transaction and the totals that moved."""
+    row = answer(connection, function, *arguments)
+    values = tuple(row[name] for name in row if name not in ("txid", "changed"))
+    return values[0] if len(values) == 1 else values
 
 
 def actions(connection: Connection) -> list[str]:
@@ -43,24 +53,26 @@ def test_no_press_of_the_like_button_is_lost_within_a_second(world: Connection) 
 
 
 def test_two_comments_within_a_second_are_two_comments(world: Connection) -> None:
-    first, count = call(world, "comment_on_item", 7, "video", 1, "Nice")
+    first, first_at, count = call(world, "comment_on_item", 7, "video", 1, "Nice")
     assert count == 1
-    second, count = call(world, "comment_on_item", 7, "video", 1, "Very nice")
+    second, second_at, count = call(world, "comment_on_item", 7, "video", 1, "Very nice")
     assert count == 2
-    assert second > first
-    assert call(world, "delete_comment", 7, first) is True
-    assert call(world, "delete_comment", 7, first) is False
-    assert call(world, "delete_comment", 7, second) is True
-    assert call(world, "item_count", "video", 1, "comments") == 0
+    assert (second_at, second) > (first_at, first)
+    assert call(world, "delete_comment", 7, "video", 1, first) == (1, True)
+    assert call(world, "delete_comment", 7, "video", 1, first) == (1, False)
+    assert call(world, "delete_comment", 7, "video", 1, second) == (0, True)
+    assert sorted(actions(world)) == ["comment", "comment", "uncomment", "uncomment"]
 
 
 def test_a_comment_belongs_to_its_writer(world: Connection, refused: Refused) -> None:
-    comment, _ = call(world, "comment_on_item", 7, "post", 1, "Mine")
+    comment, *_ = call(world, "comment_on_item", 7, "post", 1, "Mine")
     with refused("NV403") as refusal:
-        call(world, "delete_comment", 8, comment)
+        call(world, "delete_comment", 8, "post", 1, comment)
     assert refusal.field == "comment_id"
-    with refused("NV404"):
-        call(world, "delete_comment", 7, comment + 1)
+    for item_type, item, number in [("post", 1, comment + 1), ("post", 2, comment)]:
+        with refused("NV404") as refusal:
+            call(world, "delete_comment", 7, item_type, item, number)
+        assert refusal.field == "comment_id"
 
 
 def test_a_watch_counts_at_most_once_through(world: Connection) -> None:
@@ -71,27 +83,29 @@ def test_a_watch_counts_at_most_once_through(world: Connection) -> None:
 
 
 def test_a_share_returns_the_shares(world: Connection) -> None:
-    assert call(world, "share_item", 7, "video", 1) == 1
-    assert call(world, "share_item", 8, "video", 1) == 2
+    assert call(world, "share_item", 7, "video", 1, "sms") == 1
+    assert call(world, "share_item", 8, "video", 1, None) == 2
+    targets = world.execute("select user_id, share_target from app.shares").fetchall()
+    assert targets == [(7, "sms")]
 
 
 def test_a_hidden_video_stays_hidden(world: Connection) -> None:
     assert call(world, "hide_video", 7, 1) is True
-    assert call(world, "hide_video", 7, 1) is False
+    assert call(world, "hide_video", 7, 1) is True
     row = world.execute("select user_id, video_id, deleted from app.not_interested").fetchall()
     assert row == [(7, 1, False)]
 
 
 def test_a_follow_comes_back_in_its_old_row_with_a_newer_version(world: Connection) -> None:
     versions = []
-    for function, changed in [
-        ("follow_user", True),
-        ("follow_user", False),
-        ("unfollow_user", True),
-        ("unfollow_user", False),
-        ("follow_user", True),
+    for function, answered in [
+        ("follow_user", (True, 1)),
+        ("follow_user", (True, 1)),
+        ("unfollow_user", (False, 0)),
+        ("unfollow_user", (False, 0)),
+        ("follow_user", (True, 1)),
     ]:
-        assert call(world, function, 7, 1) is changed
+        assert call(world, function, 7, 1) == answered
         versions += world.execute("select _version, deleted from app.follows").fetchall()
 
     assert [deleted for _, deleted in versions] == [False, False, True, True, False]
@@ -105,19 +119,20 @@ def test_a_block_ends_the_follows_both_ways_and_lifting_it_does_not_restore_them
     call(world, "follow_user", 7, 1)
     call(world, "follow_user", 1, 7)
     assert call(world, "block_user", 7, 1) is True
-    assert call(world, "block_user", 7, 1) is False
-    assert call(world, "unblock_user", 7, 1) is True
+    assert call(world, "block_user", 7, 1) is True
+    assert call(world, "unblock_user", 7, 1) is False
     assert call(world, "unblock_user", 7, 1) is False
     assert world.execute("select 1 from app.follows where not deleted").fetchall() == []
 
 
 def test_a_post_is_its_authors_to_delete(world: Connection, refused: Refused) -> None:
-    post = call(world, "create_post", 4711, "First! #hello", ["hello"])
+    post, _, followers = call(world, "create_post", 4711, "First! #hello", ["hello"])
+    assert followers == []
     with refused("NV403"):
         call(world, "delete_post", 8, post)
-    assert call(world, "delete_post", 4711, post) is True
-    assert call(world, "delete_post", 4711, post) is False
-    with refused("NV404") as refusal:
+    assert call(world, "delete_post", 4711, post) == (True, [])
+    assert call(world, "delete_post", 4711, post) == (False, [])
+    with refused("NV410") as refusal:
         call(world, "like_item", 7, "post", post)
     assert refusal.field == "post_id"
 
@@ -136,6 +151,8 @@ def test_a_post_is_its_authors_to_delete(world: Connection, refused: Refused) ->
         ("NV404", "followee_id", "follow_user", (7, 99)),
         ("NV400", "followee_id", "follow_user", (7, 7)),
         ("NV400", "blocked_id", "block_user", (7, 7)),
+        ("NV404", "followee_id", "unfollow_user", (7, 99)),
+        ("NV404", "blocked_id", "unblock_user", (7, 99)),
         ("NV400", "body", "create_post", (7, "")),
         ("NV404", "post_id", "delete_post", (7, 99)),
     ],
