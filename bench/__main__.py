@@ -9,9 +9,10 @@ import msgspec
 import typer
 from rich.table import Table
 
-from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, out, say, system_of
+from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, out, say
 from api.settings import Settings
 from api.stack.status import require_stores
+from api.stack.system import STORES, System
 from bench.feed import feed_hit, feed_miss, feed_query
 from bench.measure import Figure, circumstances, keep
 
@@ -41,7 +42,7 @@ def run(
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
         raise typer.BadParameter(f"unknown: {', '.join(unknown)}; see `./nova bench list`")
-    settings = system_of(data_dir).settings()
+    settings = System(data_dir).settings_to_use(*STORES)
     require_stores(settings)
     figures: list[Figure] = []
     for name in names:

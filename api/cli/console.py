@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from api.stack.system import ROOT, System
+from api.stack.system import ROOT
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -44,8 +44,3 @@ def step(doing: str) -> Iterator[None]:
     else:
         yield
     err.print(f"[green]✓[/green] {doing} [dim]({time.monotonic() - began:.1f} s)[/dim]")
-
-
-def system_of(data_dir: Path) -> System:
-    """Return the system in a data directory."""
-    return System(data_dir)

@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, out, say, step, system_of
+from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, out, say, step
 from api.importing import progress as importing
 from api.importing.hackernews import import_hackernews
 from api.importing.kuairand import import_kuairand
@@ -21,6 +21,7 @@ from api.importing.tiktok import import_tiktok
 from api.settings import Settings
 from api.stack.ranking import refresh_ranking
 from api.stack.status import require_stores
+from api.stack.system import STORES, System
 from api.workers.landing import land_until_settled
 
 MALFORMED_PRINTED = 20
@@ -100,7 +101,7 @@ def run(
     load: Callable[[Settings, importing.Progress], ImportReport], data_dir: Path, as_json: bool
 ) -> None:
     """Load into Postgres, land in ClickHouse, refresh the ranking, report."""
-    settings = system_of(data_dir).settings()
+    settings = System(data_dir).settings_to_use(*STORES)
     require_stores(settings)
     with Progress(
         TextColumn("{task.description}"),

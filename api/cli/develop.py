@@ -13,11 +13,11 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import typer
 
-from api.cli.console import DEFAULT_DATA_DIR, DataDir, fail, system_of
+from api.cli.console import DEFAULT_DATA_DIR, DataDir, fail
 from api.settings import PREFIX
 from api.stack.dbt import dbt as run_dbt
 from api.stack.postgres import programs
-from api.stack.system import ROOT
+from api.stack.system import ROOT, System
 
 # Everything after the verb belongs to the tool, its options too.
 PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -39,7 +39,7 @@ def sql(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Run a statement in ClickHouse."""
-    url = urlsplit(system_of(data_dir).settings().clickhouse_url)
+    url = urlsplit(System(data_dir).settings_to_use("clickhouse").clickhouse_url)
     body = sys.stdin.read() if statement == "-" else statement
     request = urllib.request.Request(  # noqa: S310  the scheme is checked by the settings
         f"{url.scheme}://{url.hostname}:{url.port}/?{urlencode({'default_format': output})}",
@@ -64,7 +64,7 @@ def sql(
 
 def psql(context: typer.Context, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Open psql on Postgres; arguments go to psql."""
-    url = urlsplit(system_of(data_dir).settings().postgres_url)
+    url = urlsplit(System(data_dir).settings_to_use("postgres").postgres_url)
     environment = {
         **os.environ,
         "PGHOST": url.hostname or "127.0.0.1",
@@ -78,7 +78,7 @@ def psql(context: typer.Context, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 def dbt(context: typer.Context, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Run dbt on the running system: `./nova dbt build -s feed__reels`."""
-    settings = system_of(data_dir).settings()
+    settings = System(data_dir).settings_to_use("clickhouse")
     ended = run_dbt(context.args, settings.clickhouse_url, target_path=data_dir.resolve() / "dbt")
     raise typer.Exit(ended.returncode)
 

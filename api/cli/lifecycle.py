@@ -17,13 +17,13 @@ import typer
 from rich.table import Table
 
 from api.auth import issue_token
-from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, fail, out, say, step, system_of
+from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, fail, out, say, step
 from api.importing.sample import generate_sample, is_empty
 from api.settings import Settings
 from api.stack.migrations import migrate_all
 from api.stack.ranking import build_ranking, refresh_ranking
 from api.stack.status import require_stores, status_of
-from api.stack.system import AlreadyRunningError, Identity, System
+from api.stack.system import AlreadyRunningError, Identity, System, given_variables
 from api.workers.landing import land_until_settled
 
 SAMPLE_VIEWER = 42
@@ -51,7 +51,7 @@ def up(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Start everything: databases, ranking models, sample, workers, API."""
-    system = system_of(data_dir)
+    system = System(data_dir)
     if system.holder() is not None:
         say(f"already running in {system.data_dir}; `./nova status` shows it")
         if system.ready_path.exists():
@@ -79,6 +79,7 @@ def bring_up(system: System, sample: Sample, port: int | None) -> None:
         if system.stop():
             say("stopped what an earlier `up` left behind")
         identity = system.identity() or Identity.new()
+        identity.variables = given_variables()
         system.choose_ports(identity, port)
         with step("databases"):
             system.start_servers(identity)
@@ -152,7 +153,7 @@ def greet(system: System) -> None:
 
 def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Stop everything, last started first."""
-    system = system_of(data_dir)
+    system = System(data_dir)
     holder = system.holder()
     if holder is not None:
         try:
@@ -171,7 +172,7 @@ def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 def status(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
     """Show each process, its port, its health, and how far ClickHouse is behind Postgres."""
-    report = status_of(system_of(data_dir))
+    report = status_of(System(data_dir))
     if as_json:
         out.print(msgspec.json.format(msgspec.json.encode(report)).decode(), markup=False)
     else:
@@ -204,7 +205,7 @@ def reset(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Stop everything and delete the data directory."""
-    system = system_of(data_dir)
+    system = System(data_dir)
     if not system.data_dir.exists():
         say("nothing to reset")
         return

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from api.auth import issue_token
-from api.cli.console import DEFAULT_DATA_DIR, DataDir, out, system_of
+from api.cli.console import DEFAULT_DATA_DIR, DataDir, out
+from api.stack.system import System
 
 
 def register(app: typer.Typer) -> None:
@@ -22,5 +23,5 @@ def token(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Print a token for local use."""
-    settings = system_of(data_dir).settings()
+    settings = System(data_dir).settings()
     out.print(issue_token(settings, user_id=user, ttl_seconds=ttl, is_admin=admin), markup=False)

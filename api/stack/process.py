@@ -15,6 +15,9 @@ import psutil
 
 from api.actionable import ActionableError
 
+# `exec` keeps the pid, so what the shell writes is the server's.
+RECORD_PID = 'echo $$ >"$0" && exec "$@"'
+
 
 class StartError(ActionableError):
     """A server did not come up; the message ends with the last lines of its log."""
@@ -25,8 +28,9 @@ class ManagedProcess(ABC):
     A server in a child process, its log beside its data.
 
     `start` returns when the server answers, `stop` when it is gone. Both may be called twice.
-    A pid file carries the process over to another command (`./nova down` after `up --detach`);
-    it holds the start time too, so that a recycled pid is never mistaken for ours.
+    A pid file carries the process over to another command (`./nova down` after `up --detach`).
+    The child writes it before it becomes the server: however early we are killed, no server is
+    without one.
     """
 
     name: str
@@ -64,22 +68,32 @@ class ManagedProcess(ABC):
 
     @property
     def pid_path(self) -> Path:
-        """Where the child's pid and start time are kept."""
+        """Where the child's pid is kept."""
         return self.data_dir / f"{self.name}.pid"
 
     @property
     def process(self) -> psutil.Process | None:
         """The running process, ours or one found by its pid file; None when it is gone."""
+        leader = self._leader()
         try:
-            pid, started = self.pid_path.read_text().split()
-            process = psutil.Process(int(pid))
-            if abs(process.create_time() - float(started)) > 1.0:
-                return None
-            if process.status() == psutil.STATUS_ZOMBIE:
-                return None
-        except (OSError, ValueError, psutil.Error):
+            process = None if leader is None else psutil.Process(leader)
+            return process if process and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.Error:
             return None
-        return process
+
+    def _leader(self) -> int | None:
+        """Return the pid of the last child, which may be gone; None when it is no longer ours."""
+        try:
+            written = self.pid_path.stat().st_mtime
+            pid = int(self.pid_path.read_text())
+        except (OSError, ValueError):
+            return None
+        try:
+            # Whoever was given the number after our child is younger than the file.
+            is_ours = psutil.Process(pid).create_time() <= written + 1.0
+        except psutil.NoSuchProcess:
+            return pid
+        return pid if is_ours else None
 
     def is_running(self) -> bool:
         """Say whether the process exists; it may not answer yet."""
@@ -92,10 +106,11 @@ class ManagedProcess(ABC):
         self.end_leftovers()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.prepare()
+        self.pid_path.unlink(missing_ok=True)
         uid = self.run_as()
         with self.log_path.open("ab") as log:
             self._child = subprocess.Popen(  # noqa: S603
-                [str(part) for part in self.command()],
+                ["/bin/sh", "-c", RECORD_PID, str(self.pid_path), *map(str, self.command())],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -105,9 +120,6 @@ class ManagedProcess(ABC):
                 user=uid,
                 extra_groups=[] if uid is not None else None,
             )
-        with contextlib.suppress(psutil.Error):
-            started = psutil.Process(self._child.pid).create_time()
-            self.pid_path.write_text(f"{self._child.pid} {started}")
         self.wait_until_answering()
 
     def wait_until_answering(self) -> None:
@@ -143,19 +155,11 @@ class ManagedProcess(ABC):
         Each server leads a process group of its own. While that group has members its number is
         nobody else's, so a group whose leader is gone can only be ours.
         """
-        if self.is_running():
+        leader = self._leader()
+        if leader is None or self.is_running():
             return
-        try:
-            leader, started = self.pid_path.read_text().split()
-            found = psutil.Process(int(leader))
-            if abs(found.create_time() - float(started)) > 1.0:
-                return  # the number was given to somebody else: no group of ours has it
-        except (OSError, ValueError):
-            return
-        except psutil.NoSuchProcess:
-            pass
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(int(leader), signal.SIGKILL)
+            os.killpg(leader, signal.SIGKILL)
 
     def kill(self) -> None:
         """End the server and its children at once, as kill -9 or a power cut would."""

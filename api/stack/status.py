@@ -123,7 +123,8 @@ def status_of(system: System) -> SystemStatus:
         address = getattr(settings, f"{store}_url")
         server = servers.get(store)
         process = server.process if server else None
-        up = answers(store, settings)
+        # A stranger on the port of a server of ours that is gone is not asked.
+        up = (process is not None or server is None) and answers(store, settings)
         lines.append(
             ProcessStatus(
                 name=store,

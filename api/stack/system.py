@@ -2,8 +2,8 @@
 The whole system on one machine: which servers it needs, where they are, and their order.
 
 What is given by address (`NOVA_POSTGRES_URL`, …) is used as it is; what is not is started here.
-Ports and secrets made on the first start are kept in the data directory, so that every later
-command and every restart finds the same system.
+Ports and secrets made on the first start are kept in the data directory, and so are the variables
+of the last one: `up` reads the environment, every other command asks the system that it started.
 """
 
 from __future__ import annotations
@@ -38,19 +38,38 @@ Store = Literal["postgres", "redis", "clickhouse"]
 STORES: tuple[Store, ...] = ("postgres", "redis", "clickhouse")
 PREFERRED_PORTS: Mapping[Store, int] = {"postgres": 15432, "redis": 16379, "clickhouse": 8123}
 
+EmbeddedServer = PostgresServer | RedisServer | ClickHouseServer
+KINDS: Mapping[Store, Callable[[Path, int, str], EmbeddedServer]] = {
+    "postgres": PostgresServer,
+    "redis": RedisServer,
+    "clickhouse": ClickHouseServer,
+}
+
+WORKERS = ("housekeeping", "landing", "reconciliation")
+
+
+def url_variable(store: Store) -> str:
+    """Return the variable that gives the address of a store."""
+    return f"{PREFIX}{store.upper()}_URL"
+
 
 class AlreadyRunningError(ActionableError):
     """Another `up` holds this data directory."""
 
 
 class Identity(Struct):
-    """What the first start made up and every later one keeps; readable by its owner only."""
+    """
+    What the first start made up and every later one keeps; readable by its owner only.
+
+    `variables` are the `NOVA_*` of the last `up`, addresses of stores among them.
+    """
 
     jwt_secret: str
     cursor_secret: str
     passwords: dict[Store, str]
     ports: dict[Store, int]
     api_port: int = 8000
+    variables: dict[str, str] = {}
 
     @classmethod
     def new(cls) -> Identity:
@@ -61,6 +80,10 @@ class Identity(Struct):
             passwords={store: secrets.token_urlsafe(24) for store in STORES},
             ports={},
         )
+
+    def is_embedded(self, store: Store) -> bool:
+        """Say whether we start this store ourselves: nobody gave its address."""
+        return url_variable(store) not in self.variables
 
 
 class PythonProcess(ManagedProcess):
@@ -90,8 +113,10 @@ class PythonProcess(ManagedProcess):
 class ApiProcess(PythonProcess):
     """The HTTP service; up when its liveness probe answers."""
 
+    name = "api"
+
     def __init__(self, data_dir: Path, settings: Settings, environment: Mapping[str, str]) -> None:
-        super().__init__(data_dir, "api", ["api", "serve"], environment)
+        super().__init__(data_dir, self.name, ["api", "serve"], environment)
         self.host = settings.host
         self.port = settings.port
 
@@ -108,18 +133,21 @@ class ApiProcess(PythonProcess):
             connection.close()
 
 
-class System:
-    """Servers and programs of one data directory."""
+def given_variables() -> dict[str, str]:
+    """Return the `NOVA_*` variables of the environment, and of `.env` where it does not say."""
+    dotenv = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value}
+    return {
+        name: value
+        for name, value in {**dotenv, **os.environ}.items()
+        if name.startswith(PREFIX) and name != f"{PREFIX}DATA_DIR"
+    }
 
-    def __init__(self, data_dir: Path, environ: Mapping[str, str] | None = None) -> None:
+
+class System:
+    """Servers and programs of one data directory, as the last `up` was told to run them."""
+
+    def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir.resolve()
-        given = os.environ if environ is None else environ
-        dotenv = {k: v for k, v in dotenv_values(ROOT / ".env").items() if v is not None}
-        self.variables = {
-            name: value
-            for name, value in {**dotenv, **given}.items()
-            if name.startswith(PREFIX) and name != f"{PREFIX}DATA_DIR"
-        }
 
     # ---------- what is kept
 
@@ -147,27 +175,18 @@ class System:
         draft.write_bytes(msgspec.json.format(msgspec.json.encode(identity)))
         draft.replace(self.identity_path)
 
-    def is_embedded(self, store: Store) -> bool:
-        """Say whether we start this store ourselves: nobody gave its address."""
-        return f"{PREFIX}{store.upper()}_URL" not in self.variables
-
     # ---------- the pieces
 
-    def servers(self, identity: Identity) -> dict[Store, ManagedProcess]:
+    def servers(self, identity: Identity) -> dict[Store, EmbeddedServer]:
         """Return the embedded servers; ports must have been chosen."""
-        made: dict[Store, ManagedProcess] = {}
-        for store in STORES:
-            if self.is_embedded(store):
-                folder = self.data_dir / store
-                port = identity.ports.get(store, PREFERRED_PORTS[store])
-                password = identity.passwords[store]
-                kinds: dict[Store, Callable[[Path, int, str], ManagedProcess]] = {
-                    "postgres": PostgresServer,
-                    "redis": RedisServer,
-                    "clickhouse": ClickHouseServer,
-                }
-                made[store] = kinds[store](folder, port, password)
-        return made
+        return {
+            store: self.server(identity, store) for store in STORES if identity.is_embedded(store)
+        }
+
+    def server(self, identity: Identity, store: Store) -> EmbeddedServer:
+        """Return the server we would start for a store that nobody gave an address of."""
+        port = identity.ports.get(store, PREFERRED_PORTS[store])
+        return KINDS[store](self.data_dir / store, port, identity.passwords[store])
 
     def settings(self) -> Settings:
         """Return settings of this system, as `up` left it; raises `SettingsError` before that."""
@@ -175,6 +194,20 @@ class System:
         if identity is None:
             raise SettingsError("nothing was started here yet; begin with `./nova up`")
         return Settings.from_environ(self.environment(identity))
+
+    def settings_to_use(self, *stores: Store) -> Settings:
+        """
+        Return the settings, to talk to these stores.
+
+        Raises `StartError` when one of ours does not run: whoever has its port by now is a
+        stranger, and must not be told its password.
+        """
+        settings = self.settings()
+        servers = self.servers(self.identity() or Identity.new())
+        for store in stores:
+            if store in servers and not servers[store].is_running():
+                raise StartError(f"{store} is not running; start it with `./nova up`")
+        return settings
 
     def environment(self, identity: Identity) -> dict[str, str]:
         """Return every `NOVA_*` variable our programs get."""
@@ -187,19 +220,24 @@ class System:
             f"{PREFIX}DATA_DIR": str(self.data_dir),
         }
         for store, server in self.servers(identity).items():
-            assert isinstance(server, PostgresServer | RedisServer | ClickHouseServer)
-            made[f"{PREFIX}{store.upper()}_URL"] = server.url
-        return {**made, **self.variables}
+            made[url_variable(store)] = server.url
+        return {**made, **identity.variables}
 
     def programs(self, identity: Identity) -> list[PythonProcess]:
         """Return our own programs: the workers, then the service."""
         environment = self.environment(identity)
         settings = Settings.from_environ(environment)
-        run = self.data_dir / "programs"
-        landing = ["landing"] if settings.cdc == "pull" else []
-        workers = ["housekeeping", *landing, "reconciliation"]
-        made = [PythonProcess(run, name, [f"api.workers.{name}"], environment) for name in workers]
-        return [*made, ApiProcess(run, settings, environment)]
+        workers = [name for name in WORKERS if name != "landing" or settings.cdc == "pull"]
+        made = [
+            PythonProcess(self.programs_dir, name, [f"api.workers.{name}"], environment)
+            for name in workers
+        ]
+        return [*made, ApiProcess(self.programs_dir, settings, environment)]
+
+    @property
+    def programs_dir(self) -> Path:
+        """Where our own programs keep their logs."""
+        return self.data_dir / "programs"
 
     def processes(self) -> list[ManagedProcess]:
         """Return every process of this system in the order of starting."""
@@ -207,6 +245,15 @@ class System:
         if identity is None:
             return []
         return [*self.servers(identity).values(), *self.programs(identity)]
+
+    def remains(self) -> list[ManagedProcess]:
+        """Return all that any `up` may have left here, whatever it was told: enough to stop it."""
+        identity = self.identity()
+        if identity is None:
+            return []
+        servers = [self.server(identity, store) for store in STORES]
+        names = [*WORKERS, ApiProcess.name]
+        return [*servers, *(PythonProcess(self.programs_dir, name, [], {}) for name in names)]
 
     # ---------- one `up` at a time
 
@@ -255,16 +302,14 @@ class System:
 
     def choose_ports(self, identity: Identity, api_port: int | None) -> None:
         """Keep the ports of last time where they are free; raises `StartError` for the API's."""
+        settings = Settings.from_environ(self.environment(identity))
         for store in STORES:
-            if self.is_embedded(store):
+            if identity.is_embedded(store):
                 identity.ports[store] = preferred_port(
                     identity.ports.get(store, PREFERRED_PORTS[store])
                 )
-        if api_port is not None:
-            identity.api_port = api_port
-        elif f"{PREFIX}PORT" in self.variables:
-            identity.api_port = Settings.from_environ(self.environment(identity)).port
-        self.variables.pop(f"{PREFIX}PORT", None)
+        identity.api_port = api_port or settings.port
+        identity.variables.pop(f"{PREFIX}PORT", None)
         if is_taken(identity.api_port):
             raise StartError(
                 f"port {identity.api_port} is taken by another program; choose one with --port"
@@ -281,7 +326,7 @@ class System:
     def stop(self, say: Callable[[str], None] = lambda _: None) -> bool:
         """Stop what runs, last started first; says whether anything did."""
         stopped = False
-        for process in reversed(self.processes()):
+        for process in reversed(self.remains()):
             if process.is_running():
                 say(f"stopping {process.name}")
                 process.stop()

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from api.stack.ports import free_port
+from api.stack.redis import RedisServer
 from api.stack.status import ProcessStatus, SystemStatus, status_of
 from api.stack.system import System
 
@@ -32,23 +33,23 @@ class Nova:
         self.data_dir = data_dir
         self.port = free_port()
 
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("NOVA_")}
         return subprocess.run(
             [sys.executable, "-m", "api", *arguments, "--data-dir", str(self.data_dir)],
             cwd=ROOT,
-            env=environment,
+            env=environment | variables,
             capture_output=True,
             text=True,
             timeout=240,
             check=False,
         )
 
-    def up(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self("up", "--detach", "--sample", "none", "--port", str(self.port), *arguments)
+    def up(self, **variables: str) -> subprocess.CompletedProcess[str]:
+        return self("up", "--detach", "--sample", "none", "--port", str(self.port), **variables)
 
     def status(self) -> SystemStatus:
-        return status_of(System(self.data_dir, environ={}))
+        return status_of(System(self.data_dir))
 
     def processes(self) -> dict[str, ProcessStatus]:
         return {line.name: line for line in self.status().processes}
@@ -158,16 +159,20 @@ def test_a_killed_process_comes_back(nova: Nova, name: str):
     assert eventually(lambda: nova.status().healthy)
 
 
-def test_a_crash_of_up_leaves_nothing_in_the_way(nova: Nova):
+def test_a_crash_of_up_leaves_nothing_in_the_way(nova: Nova, redis_server: RedisServer):
     before = nova.processes()
     holder = int((nova.data_dir / "up.lock").read_text())
     os.kill(holder, signal.SIGKILL)
     assert eventually(lambda: not psutil.pid_exists(holder) or _is_zombie(holder))
 
-    again = nova.up()
+    # This time with a Redis of one's own: the embedded one of the earlier `up` ends all the same.
+    again = nova.up(NOVA_REDIS_URL=redis_server.url)
     assert again.returncode == 0, again.stderr
     assert "earlier" in again.stderr
     assert nova.status().healthy
+    redis = nova.processes().pop("redis")
+    assert (redis.pid, redis.port) == (None, redis_server.port)
+    assert not psutil.pid_exists(before["redis"].pid)
     for name, line in nova.processes().items():
         assert line.pid != before[name].pid, name
 
@@ -194,6 +199,30 @@ def test_a_taken_port_is_named_and_nothing_is_left_running(server_root: Path):
     assert not any(line.pid for line in other.status().processes)
 
 
+def test_without_its_server_a_command_talks_to_nobody(server_root: Path, nova: Nova):
+    """A server of somebody else may have the port by then; it must not hear our password."""
+    stopped = Nova(server_root / "stopped")
+    identity = System(nova.data_dir).identity()
+    assert identity is not None
+    # Ports of a system that runs, all of them of servers of its own.
+    identity.variables = {}
+    System(stopped.data_dir).save_identity(identity)
+    for command in (("sql", "select 1"), ("psql", "-c", "select 1"), ("dbt", "debug")):
+        refused = stopped(*command)
+        assert refused.returncode == 1
+        assert "is not running" in refused.stderr
+    assert not any(line.healthy for line in stopped.status().processes)
+
+
+def test_a_bad_variable_stops_up_and_nothing_else(nova: Nova, server_root: Path):
+    other = Nova(server_root / "bad")
+    refused = other.up(NOVA_WORKERS="many")
+    assert refused.returncode == 1
+    assert "NOVA_WORKERS" in refused.stderr
+    assert nova("status", NOVA_WORKERS="many").returncode == 0
+    assert "nothing was running" in other("down", NOVA_WORKERS="many").stderr
+
+
 def test_before_the_first_up_commands_say_so(server_root: Path):
     fresh = Nova(server_root / "fresh")
     refused = fresh("token", "--user", "1")
@@ -212,8 +241,8 @@ def test_reset_spares_a_folder_it_did_not_make(server_root: Path):
 
 
 def test_down_stops_everything_and_reset_forgets(nova: Nova):
-    pids = [line.pid for line in nova.status().processes]
-    assert nova("down").returncode == 0
+    pids = [line.pid for line in nova.status().processes if line.pid]
+    assert nova("down", NOVA_WORKERS="many").returncode == 0
     assert not any(psutil.pid_exists(pid) for pid in pids)
     assert not nova.status().healthy
     assert nova("status").returncode == 1
