@@ -11,7 +11,7 @@ MessagePack: some 15 bytes for most items.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -23,6 +23,8 @@ ItemType = Literal["video", "post"]
 
 PREFIX = "counts:v1:"
 VERSION = struct.Struct(">Q")
+
+KEEP_AT_ONCE = 200  # items of one script (count); Redis serves nobody else meanwhile
 
 
 class ItemCounts(Struct, frozen=True, array_like=True):
@@ -115,7 +117,11 @@ def kept_seconds(settings: Settings) -> int:
     return 2 * max(settings.stale_ttl_seconds, settings.snapshot_ttl_seconds)
 
 
-def keep_call(counts: Sequence[ItemCounts], kept_seconds: int) -> tuple[list[str], list[bytes]]:
-    """Return keys and arguments of `lua/keep_counts.lua`."""
-    keys = [key_of(one.item_type, one.item_id) for one in counts]
-    return keys, [b"%d" % kept_seconds, *map(pack, counts)]
+def keep_calls(
+    counts: Sequence[ItemCounts], kept_seconds: int
+) -> Iterator[tuple[list[str], list[bytes]]]:
+    """Yield keys and arguments of `lua/keep_counts.lua`, once per 200 items."""
+    for start in range(0, len(counts), KEEP_AT_ONCE):
+        batch = counts[start : start + KEEP_AT_ONCE]
+        keys = [key_of(one.item_type, one.item_id) for one in batch]
+        yield keys, [b"%d" % kept_seconds, *map(pack, batch)]

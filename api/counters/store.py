@@ -12,7 +12,7 @@ import msgspec
 from api.counters.counts import (
     ItemCounts,
     ItemType,
-    keep_call,
+    keep_calls,
     kept_seconds,
     key_of,
     newest,
@@ -27,7 +27,8 @@ from api.stores import Breaker, Postgres, RedisStore, StoreUnavailableError
 REBUILDS_AT_ONCE = 2
 REBUILD_FAILURES_TO_OPEN = 3  # consecutive (count)
 REBUILD_OPEN_SECONDS = 1.0
-KEEP_AT_ONCE = 200  # items of one script (count); the server serves nobody else meanwhile
+# Looked up once: a page counts in each.
+FROM_REDIS, FROM_POSTGRES, FROM_NOWHERE = map(COUNTERS_READ.labels, ("redis", "postgres", "none"))
 
 
 class CounterStore:
@@ -54,9 +55,7 @@ class CounterStore:
 
         Lost when Redis is away: the reconciliation worker finds it and makes up for it.
         """
-        latest = newest(counts)
-        for start in range(0, len(latest), KEEP_AT_ONCE):
-            keys, args = keep_call(latest[start : start + KEEP_AT_ONCE], self._kept_seconds)
+        for keys, args in keep_calls(newest(counts), self._kept_seconds):
             try:
                 await self._redis.run(partial(self._keep, keys, args))
             except StoreUnavailableError:
@@ -77,19 +76,19 @@ class CounterStore:
                 "list[bytes | None]", await self._redis.run(lambda: self._redis.client.mget(keys))
             )
         except StoreUnavailableError:
-            COUNTERS_READ.labels("none").inc(len(ids))
+            FROM_NOWHERE.inc(len(ids))
             return {}
         found = {
             item_id: unpack(item_type, item_id, value)
             for item_id, value in zip(ids, values, strict=True)
             if value is not None
         }
-        COUNTERS_READ.labels("redis").inc(len(found))
+        FROM_REDIS.inc(len(found))
         missing = [item_id for item_id in ids if item_id not in found]
         if missing:
             rebuilt = await self._rebuilt(item_type, missing)
-            COUNTERS_READ.labels("postgres").inc(len(rebuilt))
-            COUNTERS_READ.labels("none").inc(len(missing) - len(rebuilt))
+            FROM_POSTGRES.inc(len(rebuilt))
+            FROM_NOWHERE.inc(len(missing) - len(rebuilt))
             found |= rebuilt
         return found
 

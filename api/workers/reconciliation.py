@@ -37,7 +37,7 @@ from api.counters.counts import (
     ItemCounts,
     ItemType,
     item_of,
-    keep_call,
+    keep_calls,
     kept_seconds,
     key_of,
     version_of,
@@ -57,7 +57,7 @@ GRACE_SECONDS = 1.0
 CHANGES_AT_ONCE = 1_000  # rows of one round and item type (count)
 # A walk through a million counters takes some 15 minutes, and no measurable part of a core.
 WALK_AT_ONCE = 500  # keys of one round (count)
-KEEP_AT_ONCE = 200  # items of one script (count)
+WALK_EVERY_SECONDS = 60.0  # from the end of a walk to the next
 LONGEST_PAUSE_SECONDS = 3.0
 REDIS_SECONDS = 2.0  # nobody waits for this worker
 EXAMPLES = 5  # items named in the log (count)
@@ -139,7 +139,7 @@ class Reconciliation:
         self.marks: deque[Mark] = deque()
         self.walk_cursor = 0
         self.is_walk_urgent = False
-        self.walked_at = ""
+        self.next_walk_at = 0.0
         self.postgres: CaptureSource | None = None
         self.redis: redis.Redis | None = None
 
@@ -310,12 +310,16 @@ class Reconciliation:
         Redis is read first. What it has was committed by then, so a Postgres read later that has
         less has gone back; such counters are dropped, and the next page reads them from Postgres.
         """
+        is_between = self.walk_cursor == 0 and time.monotonic() < self.next_walk_at
+        if is_between and not self.is_walk_urgent:
+            return 0
         self.walk_cursor, keys = cast(
             "tuple[int, list[bytes]]",
             client.scan(self.walk_cursor, match=f"{PREFIX}*", count=WALK_AT_ONCE),
         )
         if self.walk_cursor == 0:
             self.is_walk_urgent = False
+            self.next_walk_at = time.monotonic() + WALK_EVERY_SECONDS
         values = cast("list[bytes | None]", client.mget(keys)) if keys else []
         held = {
             item_of(key): (key, value)
@@ -354,8 +358,7 @@ class Reconciliation:
         """Replace what is older in Redis, and say so."""
         keep = client.register_script(LUA["keep_counts"])
         repaired = 0
-        for start in range(0, len(behind), KEEP_AT_ONCE):
-            keys, args = keep_call(behind[start : start + KEEP_AT_ONCE], self.kept_seconds)
+        for keys, args in keep_calls(behind, self.kept_seconds):
             repaired += int(cast("int", keep(keys=keys, args=args)))
         report = self.reports[item_type]
         report.drifted += len(behind)

@@ -17,7 +17,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from api.counters.counts import ItemCounts, ItemType, keep_call, key_of, unpack
+from api.counters.counts import ItemCounts, ItemType, keep_calls, key_of, unpack
 from api.counters.statements import LUA
 from api.serve import environment_of
 from api.settings import Settings
@@ -66,8 +66,8 @@ class World:
 
     def tell(self, *counts: ItemCounts) -> None:
         """Bring counters to Redis, as a write does."""
-        keys, args = keep_call(counts, 60)
-        self.keep(keys=keys, args=args)
+        for keys, args in keep_calls(counts, 60):
+            self.keep(keys=keys, args=args)
 
     def likes(self, item: int = VIDEO, of_type: ItemType = "video") -> int | None:
         """What Redis says."""
@@ -94,6 +94,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A write has told Redis at once, or never will."""
     monkeypatch.setattr(reconciliation, "GRACE_SECONDS", 0.0)
     monkeypatch.setattr(reconciliation, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(reconciliation, "WALK_EVERY_SECONDS", 0.0)
 
 
 @pytest.fixture
