@@ -16,10 +16,10 @@ from api.counters.store import CounterStore
 from api.cursor import CursorCodec
 from api.document import PAGE_ASSETS, document_config, page_assets
 from api.errors import EXCEPTION_HANDLERS
-from api.head import HeadMiddleware
 from api.health.controller import HealthController, HealthReader
 from api.limits import Limiter, RateLimitMiddleware, charge_viewer
 from api.logging import RequestMiddleware, configure_logging
+from api.methods import MethodsMiddleware
 from api.reels.controller import ReelsController
 from api.reels.queries import ReelQueries
 from api.reels.reader import ChartReader, ReelsReader
@@ -100,7 +100,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     app.state.stores = stores
     # Around the router, not in it: middleware of routes never sees a 404 or a 405.
     app.asgi_handler = RequestMiddleware(
-        HeadMiddleware(RateLimitMiddleware(app.asgi_handler, limiter, tokens))
+        MethodsMiddleware(RateLimitMiddleware(app.asgi_handler, limiter, tokens))
     )
     return app
 

@@ -6,7 +6,9 @@ import re
 
 import msgspec
 import pytest
+from litestar import get, put
 
+from api.app import create_app
 from api.settings import Settings
 from tests.api.conftest import Api, Token, new_id, page, serving
 from tests.api.proxy import Proxy
@@ -75,3 +77,19 @@ async def test_head_is_get_without_a_body(api: Api, bearer: Token, path: str) ->
 
 async def test_head_of_what_has_no_get(api: Api, bearer: Token) -> None:
     assert (await api.head("/api/v1/nothing", headers=bearer(new_id()))).status_code == 404
+
+
+async def test_options_names_every_method_of_an_address(settings: Settings) -> None:
+    @get("/api/v1/several")
+    async def read() -> None: ...
+
+    @put("/api/v1/several")
+    async def write() -> None: ...
+
+    app = create_app(settings)
+    for handler in (read, write):
+        app.register(handler)
+    async with serving(settings, app) as api:
+        asked = await api.options("/api/v1/several")
+        assert (asked.status_code, asked.headers["allow"]) == (204, "GET, HEAD, OPTIONS, PUT")
+        assert (await api.options("/api/v1/nothing")).status_code == 404
