@@ -299,6 +299,25 @@ def test_counters_of_a_lost_future_are_dropped(walker: Reconciliation, world: Wo
     assert len([line for line in logs if "ahead" in line["event"]]) == 2
 
 
+def test_a_walk_repairs_nothing_that_is_on_its_way_and_drops_nothing_that_has_moved_on(
+    walker: Reconciliation, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.tell(world.write(1))
+    settle(walker)
+    before = walker.settled()
+    world.write(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(walker, "settled", lambda: before)
+        walker.run_once()
+    assert (world.likes(), world.told().drifted) == (1, 0)
+
+    key = key_of("video", VIDEO).encode()
+    looked_at = world.redis.get(key)
+    world.tell(world.write(3))
+    walker.drop(world.redis, "video", [(key, looked_at)])
+    assert (world.likes(), world.told().ahead) == (3, 0)
+
+
 @pytest.mark.parametrize("change", [{"source": "another/1/nova"}, {"txid": 2**40}])
 def test_another_postgres_is_compared_whole_and_at_once(
     walker: Reconciliation, world: World, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
