@@ -24,6 +24,8 @@ from api.reels.controller import ReelsController
 from api.reels.queries import ReelQueries
 from api.reels.reader import ChartReader, ReelsReader
 from api.settings import Settings
+from api.snapshots.landed import LandedWatch
+from api.snapshots.largeposts import LargePosts
 from api.snapshots.releases import ReleaseWatch
 from api.snapshots.store import SnapshotStore
 from api.snapshots.walk import Walks
@@ -50,8 +52,15 @@ def create_app(settings: Settings | None = None) -> Litestar:
     tokens = VerifiedTokens(settings)
     cursors = CursorCodec(settings.cursor_secret, settings.snapshot_ttl_seconds)
     releases = ReleaseWatch(stores.clickhouse)
+    landed = LandedWatch(stores.redis, settings)
     walks = Walks(
-        SnapshotStore(stores.redis, limiter, settings), limiter, releases, cursors, settings
+        SnapshotStore(stores.redis, limiter, settings),
+        limiter,
+        releases,
+        landed,
+        LargePosts(stores.redis, stores.postgres, landed, settings),
+        cursors,
+        settings,
     )
     queries = ReelQueries(stores.clickhouse, settings)
     provided: dict[str, Any] = {
@@ -65,6 +74,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await stores.postgres.open()
         await releases.start()
+        await walks.start()
         try:
             yield
         finally:

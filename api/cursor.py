@@ -8,20 +8,32 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Literal
 
 from msgspec import Struct
 
+from api.counters.counts import ItemType
 from api.errors import BadCursorError, FieldError
 
-VERSION = 1
-LONGEST_VARIANT = 32  # bytes; keeps the longest cursor at 136 characters
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+VERSION = 2
+LONGEST_VARIANT = 32  # bytes; keeps the longest cursor at 128 characters
 SIGNATURE_BYTES = 16
 
 # version, surface, issued at (s), viewer tag, session, generation, position, as_of (ms),
-# fingerprint, lowest score (ppm), lowest id, length of the variant that follows
-HEAD = struct.Struct(">BBII8sHHQIIQB")
+# fingerprint, lowest score (ppm), lowest id, 1 when stale, length of the variant that follows
+HEAD = struct.Struct(">BBII8sHHQIIQ?B")
+
+# Cursors of comments: version, issued at (s), tag of the item, created at (us), id, length of what
+# follows, which is nothing
+COMMENTS_VERSION = 128
+COMMENTS_HEAD = struct.Struct(">BI8sqQB")
+
+HEADS = {VERSION: HEAD, COMMENTS_VERSION: COMMENTS_HEAD}
 
 Reason = Literal["forged", "truncated", "expired", "foreign-viewer", "foreign-surface"]
 
@@ -30,7 +42,7 @@ DETAILS: dict[Reason, str] = {
     "truncated": "The cursor is truncated: a part of it is missing.",
     "expired": "The cursor is expired: start again without one.",
     "foreign-viewer": "The cursor is of another viewer.",
-    "foreign-surface": "The cursor is of another surface or algorithm.",
+    "foreign-surface": "The cursor is of another surface, algorithm or item.",
 }
 
 
@@ -39,11 +51,22 @@ class Surface(IntEnum):
 
     REELS = 1
     REELS_TRENDING = 2
+    POSTS = 3
 
     @property
     def slug(self) -> str:
         """Name for keys, logs and metrics."""
         return self.name.lower().replace("_", "-")
+
+    @property
+    def item_type(self) -> ItemType:
+        """What it is made of: which seen filter counts, and whose writes rank it anew."""
+        return "post" if self is Surface.POSTS else "video"
+
+    @property
+    def is_personal(self) -> bool:
+        """Say whether it is ranked for the viewer, so that their writes change it."""
+        return self is not Surface.REELS_TRENDING
 
 
 class Cursor(Struct, frozen=True):
@@ -55,6 +78,9 @@ class Cursor(Struct, frozen=True):
     `fingerprint` of every id up to here (are rankings made again still the same?); and the lowest
     `(score_ppm, id)` shown in the whole walk (what is strictly below cannot have been shown; the
     last one shown is not enough, because saturation moves places).
+
+    `is_stale` says that the snapshot was an older one than asked for when the walk began in it, so
+    that its later pages can say so as well.
     """
 
     surface: Surface
@@ -66,11 +92,19 @@ class Cursor(Struct, frozen=True):
     fingerprint: int
     lowest_score_ppm: int
     lowest_id: int
+    is_stale: bool = False
 
     @property
     def lowest(self) -> tuple[int, int]:
         """The lowest key shown so far."""
         return self.lowest_score_ppm, self.lowest_id
+
+
+class CommentPlace(Struct, frozen=True):
+    """The last comment of a page; the next page is what is older, or as old with a smaller id."""
+
+    created_at: datetime
+    comment_id: int
 
 
 def bad(reason: Reason, field: str) -> BadCursorError:
@@ -92,7 +126,7 @@ class CursorCodec:
         self._clock = clock
 
     def encode(self, cursor: Cursor, viewer_id: int) -> str:
-        """Return the cursor for a viewer; at most 136 characters."""
+        """Return the cursor for a viewer; at most 128 characters."""
         variant = cursor.variant.encode()
         if len(variant) > LONGEST_VARIANT:
             raise ValueError(f"a variant's name has at most {LONGEST_VARIANT} bytes")
@@ -109,11 +143,12 @@ class CursorCodec:
                 cursor.fingerprint,
                 cursor.lowest_score_ppm,
                 cursor.lowest_id,
+                cursor.is_stale,
                 len(variant),
             )
             + variant
         )
-        return urlsafe_b64encode(payload + self._sign(payload)).rstrip(b"=").decode()
+        return self._sealed(payload)
 
     def decode(
         self, text: str, viewer_id: int, surfaces: frozenset[Surface], field: str = "cursor"
@@ -123,9 +158,7 @@ class CursorCodec:
 
         Length is judged before the signature: a cut-off cursor is a client's bug, not an attack.
         """
-        payload, signature = self._split(text, field)
-        if not hmac.compare_digest(self._sign(payload), signature):
-            raise bad("forged", field)
+        payload = self._opened(text, VERSION, field)
         (
             _,
             surface,
@@ -138,14 +171,14 @@ class CursorCodec:
             fingerprint,
             lowest_score_ppm,
             lowest_id,
+            is_stale,
             _,
         ) = HEAD.unpack_from(payload)
         if viewer_tag != self._viewer_tag(viewer_id):
             raise bad("foreign-viewer", field)
         if surface not in surfaces:
             raise bad("foreign-surface", field)
-        if self._clock() - issued_at > self._lifetime_seconds:
-            raise bad("expired", field)
+        self._require_young(issued_at, field)
         return Cursor(
             surface=Surface(surface),
             session=session,
@@ -156,26 +189,64 @@ class CursorCodec:
             fingerprint=fingerprint,
             lowest_score_ppm=lowest_score_ppm,
             lowest_id=lowest_id,
+            is_stale=is_stale,
         )
 
-    def _split(self, text: str, field: str) -> tuple[bytes, bytes]:
+    def encode_comment(self, place: CommentPlace, item_type: ItemType, item_id: int) -> str:
+        """Return the cursor behind a comment of an item, for anybody; 67 characters."""
+        payload = COMMENTS_HEAD.pack(
+            COMMENTS_VERSION,
+            int(self._clock()),
+            self._item_tag(item_type, item_id),
+            (place.created_at - EPOCH) // MICROSECOND,
+            place.comment_id,
+            0,
+        )
+        return self._sealed(payload)
+
+    def decode_comment(
+        self, text: str, item_type: ItemType, item_id: int, field: str = "cursor"
+    ) -> CommentPlace:
+        """Return the place, or raise `BadCursorError` like `decode`."""
+        payload = self._opened(text, COMMENTS_VERSION, field)
+        _, issued_at, item_tag, created_at_us, comment_id, _ = COMMENTS_HEAD.unpack(payload)
+        if item_tag != self._item_tag(item_type, item_id):
+            raise bad("foreign-surface", field)
+        self._require_young(issued_at, field)
+        return CommentPlace(EPOCH + created_at_us * MICROSECOND, comment_id)
+
+    def _require_young(self, issued_at: int, field: str) -> None:
+        if self._clock() - issued_at > self._lifetime_seconds:
+            raise bad("expired", field)
+
+    def _sealed(self, payload: bytes) -> str:
+        return urlsafe_b64encode(payload + self._sign(payload)).rstrip(b"=").decode()
+
+    def _opened(self, text: str, version: int, field: str) -> bytes:
+        """Return the payload of a cursor we signed, and of this version."""
         try:
             # A lone last character cannot carry a byte: drop it, and the length tells.
             whole = text[:-1] if len(text) % 4 == 1 else text
             raw = urlsafe_b64decode(whole.encode("ascii") + b"=" * (-len(whole) % 4))
         except (Base64Error, ValueError) as exc:
             raise bad("forged", field) from exc
-        if raw and raw[0] != VERSION:
+        if raw and raw[0] not in HEADS:
             raise bad("forged", field)
-        if len(raw) < HEAD.size:
+        head = HEADS[raw[0] if raw else version]
+        if len(raw) < head.size:
             raise bad("truncated", field)
-        end = HEAD.size + raw[HEAD.size - 1]
+        end = head.size + raw[head.size - 1]
         if len(raw) < end + SIGNATURE_BYTES:
             raise bad("truncated", field)
         # Base64 ignores characters outside its alphabet and spare bits: one text per cursor.
         if urlsafe_b64encode(raw).rstrip(b"=").decode() != text or len(raw) > end + SIGNATURE_BYTES:
             raise bad("forged", field)
-        return raw[:end], raw[end:]
+        payload = raw[:end]
+        if not hmac.compare_digest(self._sign(payload), raw[end:]):
+            raise bad("forged", field)
+        if raw[0] != version:
+            raise bad("foreign-surface", field)
+        return payload
 
     def _sign(self, payload: bytes) -> bytes:
         return hmac.digest(self._key, payload, "sha256")[:SIGNATURE_BYTES]
@@ -183,3 +254,6 @@ class CursorCodec:
     def _viewer_tag(self, viewer_id: int) -> int:
         digest = hmac.digest(self._viewer_key, viewer_id.to_bytes(8, "big"), "sha256")
         return int.from_bytes(digest[:4], "big")
+
+    def _item_tag(self, item_type: ItemType, item_id: int) -> bytes:
+        return hmac.digest(self._viewer_key, f"{item_type}:{item_id}".encode(), "sha256")[:8]

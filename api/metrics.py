@@ -39,3 +39,23 @@ COUNTERS_READ = Counter(
     "Live counters of items on pages, by where they came from (items); none: as of the ranking",
     ("source",),
 )
+
+# ---------- feeds after a write
+LANDING_WAIT_SECONDS = Histogram(
+    "nova_feed_landing_wait_seconds",
+    "Wait of a first page for its viewer's last write to be in ClickHouse (seconds); "
+    "skipped: it cannot come in time",
+    ("outcome",),
+    buckets=SECONDS,
+)
+TOUCHES_LATE = Counter(
+    "nova_feed_touches_late", "Writes whose effect on feeds Redis did not take at once (count)"
+)
+TOUCHES_LOST = Counter(
+    "nova_feed_touches_lost", "Writes whose effect on feeds Redis was never told (count)"
+)
+LARGE_POST_CHECKS = Counter(
+    "nova_feed_large_post_checks",
+    "First pages that asked Postgres whether their viewer follows a large author who posted (count)",
+    ("outcome",),
+)

@@ -87,6 +87,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stale_ttl_seconds: Seconds = 86_400
     max_session_items: Annotated[int, Meta(ge=500, le=100_000)] = 10_000
 
+    # ---------- feeds after a write
+    landing_wait_ms: Milliseconds = 500
+    landing_settle_ms: Milliseconds = 2_000
+
     def __post_init__(self) -> None:
         """Refuse what no single field can see."""
         if not self.jwt_secret and not self.jwt_public_key:

@@ -56,6 +56,7 @@ class ReelQueries:
             RankedItem(
                 item_id=row["video_id"],
                 score_ppm=row["score_ppm"],
+                author_id=row["creator_id"],
                 body=_encoder.encode(self._reel(row)),
             )
             for row in rows_of(result)

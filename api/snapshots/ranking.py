@@ -14,6 +14,7 @@ class RankedItem(NamedTuple):
 
     item_id: int
     score_ppm: int
+    author_id: int
     body: bytes
 
     @property

@@ -1,7 +1,7 @@
 """
 One ranking, frozen: what a walk pages through, in memory and as it is packed in Redis.
 
-Packed, it is a hash: `meta`, `places` (22 bytes each, for Redis to slice by) and blocks of 20
+Packed, it is a hash: `meta`, `places` (30 bytes each, for Redis to slice by) and blocks of 20
 items, each the JSON lines compressed together: 500 items take some 40 kB instead of 200.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import struct
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 from zlib import crc32
 
@@ -18,13 +18,15 @@ import zstandard
 from msgspec import Struct
 
 from api.snapshots import seen
+from api.snapshots.exclusions import NOTHING, Exclusions
 from api.snapshots.ranking import RankedItem
 
 SESSION_BYTES = 8
 BLOCK_ITEMS = 20  # count; `lua/read_page.lua` is told
 
-# id, score (ppm), index of the lowest so far, fingerprint so far, two hashes of the seen filter
-PLACE = struct.Struct(">QIHIHH")
+# id, score (ppm), index of the lowest so far, fingerprint so far, two hashes of the seen filter,
+# id of the author
+PLACE = struct.Struct(">QIHIHHQ")
 
 Key = tuple[int, int]
 HIGHEST_KEY: Key = (2**32 - 1, 2**64 - 1)
@@ -104,13 +106,13 @@ class Snapshot:
             value = crc32(item.item_id.to_bytes(8, "big"), value)
         return value
 
-    def slice(self, position: int, limit: int, watched: Container[int] = ()) -> Slice:
-        """Return the next `limit` items from a position that were not watched meanwhile."""
+    def slice(self, position: int, limit: int, excluded: Exclusions = NOTHING) -> Slice:
+        """Return the next `limit` items from a position, without what is excluded by now."""
         bodies: list[bytes] = []
         next_position = position
         while next_position < len(self.items) and len(bodies) < limit:
             item = self.items[next_position]
-            if item.item_id not in watched:
+            if not excluded.cover(item):
                 bodies.append(item.body)
             next_position += 1
         return Slice(
@@ -143,7 +145,12 @@ class Snapshot:
                 lowest = index
             fingerprint = crc32(item.item_id.to_bytes(8, "big"), fingerprint)
             packed += PLACE.pack(
-                item.item_id, item.score_ppm, lowest, fingerprint, *seen.hashes(item.item_id)
+                item.item_id,
+                item.score_ppm,
+                lowest,
+                fingerprint,
+                *seen.hashes(item.item_id),
+                item.author_id,
             )
         return bytes(packed)
 
@@ -154,7 +161,8 @@ class Snapshot:
         bodies = [line for n in blocks for line in lines_of(fields[b"b%d" % n])]
         places = PLACE.iter_unpack(fields[b"places"])
         items = [
-            RankedItem(place[0], place[1], body) for place, body in zip(places, bodies, strict=True)
+            RankedItem(item_id=place[0], score_ppm=place[1], author_id=place[-1], body=body)
+            for place, body in zip(places, bodies, strict=True)
         ]
         meta = meta_of(fields[b"meta"])
         return cls(key, meta.as_of_ms, items, meta.walked)

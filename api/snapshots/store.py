@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from uuid import uuid4
@@ -15,6 +15,7 @@ from api.cursor import Cursor, Surface
 from api.limits import CHARGE_LUA, WINDOW_MS, Limiter, Verdict, viewer_key
 from api.settings import Settings
 from api.snapshots import seen
+from api.snapshots.exclusions import NOTHING, Exclusions
 from api.snapshots.snapshot import (
     BLOCK_ITEMS,
     HIGHEST_KEY,
@@ -25,6 +26,7 @@ from api.snapshots.snapshot import (
     lines_of,
     meta_of,
 )
+from api.snapshots.touches import hidden_key, position_field, touched_key
 from api.stores import RedisStore
 
 LUA = Path(__file__).parent / "lua"
@@ -42,11 +44,15 @@ class Owner(NamedTuple):
     @property
     def prefix(self) -> str:
         """Beginning of every key; the braces keep a viewer in one slot of a Redis cluster."""
-        return f"feed:{self.surface.slug}:v1:{{{self.viewer_id}}}:"
+        return f"feed:{self.surface.slug}:v2:{{{self.viewer_id}}}:"
 
     def head(self, variant: str) -> str:
         """Key that names the viewer's current snapshot."""
         return f"{self.prefix}head:{variant}"
+
+    def lock(self, variant: str, mark: str = "") -> str:
+        """Key of who ranks under a mark; `lua/read_page.lua` adds the mark by itself."""
+        return f"{self.head(variant)}:lock:{mark}"
 
     def snapshot(self, key: SnapshotKey) -> str:
         """Key of a snapshot."""
@@ -57,13 +63,31 @@ class Owner(NamedTuple):
         return f"{self.prefix}shown:{session.hex()}"
 
 
+class Touched(NamedTuple):
+    """The mark of a viewer's last touch, and the position of their last write; see `touches.py`."""
+
+    mark: str
+    position: int
+
+
+UNTOUCHED = Touched("", 0)
+
+
 class Reply(NamedTuple):
-    """What Redis said to one read: the verdict, and a page or what is needed to make one."""
+    """
+    What Redis said to one read: the verdict, and a page or what is needed to make one.
+
+    A page of the viewer's current snapshot comes with the position it was ranked at, and up to
+    which post of a large author it was checked.
+    """
 
     verdict: Verdict | None
-    page: Slice | None
-    shall_rank: bool
-    watched: seen.Seen
+    page: Slice | None = None
+    touched: Touched = UNTOUCHED
+    shall_rank: bool = False
+    excluded: Exclusions = NOTHING
+    ranked_position: int = 0
+    checked: str = ""
 
 
 class SnapshotStore:
@@ -80,7 +104,7 @@ class SnapshotStore:
         constants = {
             "WINDOW_MS": WINDOW_MS,
             "TTL": settings.snapshot_ttl_seconds,
-            "LOCK_MS": settings.clickhouse_timeout_ms + LOCK_SPARE_MS,
+            "LOCK_MS": settings.clickhouse_timeout_ms + settings.landing_wait_ms + LOCK_SPARE_MS,
             "BLOCK_ITEMS": BLOCK_ITEMS,
             "BITS": seen.BITS,
             "HASHES": seen.HASHES,
@@ -90,6 +114,7 @@ class SnapshotStore:
         body = (LUA / "read_page.lua").read_text()
         self._read = client.register_script(f"{head}\n{CHARGE_LUA}\n{body}")
         self._save = client.register_script((LUA / "save_snapshot.lua").read_text())
+        self._mark_checked = client.register_script((LUA / "mark_checked.lua").read_text())
 
     async def read_head(
         self,
@@ -102,7 +127,11 @@ class SnapshotStore:
         is_charged: bool = True,
         wants_lock: bool = True,
     ) -> Reply:
-        """Return a first page from the viewer's current snapshot, if it is young enough."""
+        """
+        Return a first page from the viewer's current snapshot, if it is young enough.
+
+        It was ranked after the viewer's last touch, which is not to say that the write had landed.
+        """
         return await self._run_read(
             owner,
             variant,
@@ -114,6 +143,21 @@ class SnapshotStore:
             release_ms=release_ms,
             is_charged=is_charged,
             wants_lock=wants_lock,
+        )
+
+    async def read_last_good(self, owner: Owner, variant: str, limit: int) -> Reply:
+        """Return a first page from the viewer's last snapshot, whatever happened since."""
+        return await self._run_read(
+            owner,
+            variant,
+            mode="any head",
+            key=None,
+            position=0,
+            limit=limit,
+            oldest_ms=0,
+            release_ms=0,
+            is_charged=False,
+            wants_lock=False,
         )
 
     async def read_at(
@@ -148,6 +192,8 @@ class SnapshotStore:
         wants_lock: bool,
     ) -> Reply:
         head = owner.head(variant)
+        item_type = owner.surface.item_type
+        touched = (item_type, position_field(item_type)) if owner.surface.is_personal else ("", "")
         raw = await self._redis.run(
             lambda: self._read(
                 keys=[
@@ -155,8 +201,10 @@ class SnapshotStore:
                     head,
                     owner.snapshot(key) if key else head,
                     owner.shown(key.session) if key else head,
-                    f"{head}:lock",
-                    *seen.keys(owner.viewer_id),
+                    owner.lock(variant),
+                    *seen.keys(owner.viewer_id, item_type),
+                    touched_key(owner.viewer_id),
+                    hidden_key(owner.viewer_id),
                 ],
                 args=[
                     self._limiter.per_minute if is_charged else 0,
@@ -167,17 +215,28 @@ class SnapshotStore:
                     release_ms,
                     owner.prefix,
                     self._token if wants_lock else "",
+                    *touched,
                 ],
             )
         )
-        reply = cast("list[Any]", raw)
-        verdict = self._limiter.verdict(reply[0]) if is_charged else None
-        if len(reply) == 1:
-            return Reply(verdict, None, shall_rank=False, watched=seen.Seen())
-        if reply[1] == 0:
-            return Reply(verdict, None, shall_rank=bool(reply[2]), watched=seen.Seen(*reply[3:5]))
-        page = _page(reply, key, position)
-        return Reply(verdict, page, shall_rank=False, watched=seen.Seen())
+        verdict_of, *reply = cast("list[Any]", raw)
+        verdict = self._limiter.verdict(verdict_of) if is_charged else None
+        if not reply:
+            return Reply(verdict)
+        is_found, mark, wanted_position, *rest = reply
+        to = Touched(mark.decode(), int(wanted_position))
+        if not is_found:
+            shall_rank, today, yesterday, hidden = rest
+            excluded = Exclusions(seen.Seen(today, yesterday), users_of(hidden))
+            return Reply(verdict, touched=to, shall_rank=bool(shall_rank), excluded=excluded)
+        *found, ranked_position, checked = rest
+        return Reply(
+            verdict,
+            _page(found, key, position),
+            to,
+            ranked_position=int(ranked_position),
+            checked=checked.decode(),
+        )
 
     async def keep(
         self,
@@ -187,15 +246,17 @@ class SnapshotStore:
         variant: str,
         release_ms: int = 0,
         is_head: bool = False,
+        mark: str = "",
+        ranked_position: int = 0,
         shown_before: Sequence[int] | None = None,
     ) -> None:
         """
         Keep a snapshot and what its walk will have been shown at its end.
 
+        A head was ranked under `mark`, when everything up to `ranked_position` had landed.
         `shown_before` rebuilds the list of a walk whose own was lost. An empty ranking is not kept:
         it would hide the first items of a new catalogue for a minute.
         """
-        head = owner.head(variant)
         key = snapshot.key
         shown = {key.generation: snapshot.ids}
         if shown_before is not None and key.generation:
@@ -208,8 +269,9 @@ class SnapshotStore:
                 keys=[
                     owner.snapshot(key),
                     owner.shown(key.session),
-                    head,
-                    f"{head}:lock",
+                    owner.head(variant),
+                    owner.lock(variant, mark),
+                    touched_key(owner.viewer_id),
                 ],
                 args=[
                     self._ttl_seconds,
@@ -220,6 +282,9 @@ class SnapshotStore:
                     release_ms,
                     owner.prefix,
                     self._token if is_head else "",
+                    mark,
+                    owner.surface.item_type if owner.surface.is_personal else "",
+                    ranked_position,
                     len(shown),
                     *pairs,
                     *fields,
@@ -227,10 +292,16 @@ class SnapshotStore:
             )
         )
 
-    async def unlock(self, owner: Owner, variant: str) -> None:
+    async def unlock(self, owner: Owner, variant: str, mark: str) -> None:
         """Let somebody else rank, at once: we could not."""
-        name = f"{owner.head(variant)}:lock"
+        name = owner.lock(variant, mark)
         await self._redis.run(lambda: self._redis.client.delete(name))
+
+    async def mark_checked(self, owner: Owner, variant: str, key: SnapshotKey, entry: str) -> None:
+        """Note up to which post of a large author the current snapshot was checked."""
+        await self._redis.run(
+            lambda: self._mark_checked(keys=[owner.head(variant)], args=[key.session.hex(), entry])
+        )
 
     async def load(self, owner: Owner, key: SnapshotKey) -> Snapshot | None:
         """Return a whole snapshot."""
@@ -240,22 +311,17 @@ class SnapshotStore:
         )
         return Snapshot.unpack(key, dict(fields)) if b"places" in fields else None
 
-    async def load_head(self, owner: Owner, variant: str) -> Snapshot | None:
-        """Return the viewer's last good snapshot, whatever its age."""
-        session = await self._redis.run(
-            lambda: self._redis.client.hget(owner.head(variant), "session")
-        )
-        if session is None:
-            return None
-        key = SnapshotKey(bytes.fromhex(cast("bytes", session).decode()), 0)
-        return await self.load(owner, key)
+    async def excluded(self, owner: Owner) -> Exclusions:
+        """Return what must not be on the viewer's pages."""
 
-    async def watched(self, owner: Owner) -> seen.Seen:
-        """Return the viewer's seen filter."""
-        bitmaps = await self._redis.run(
-            lambda: self._redis.client.mget(*seen.keys(owner.viewer_id))
-        )
-        return seen.Seen(*(bitmap or b"" for bitmap in cast("list[bytes | None]", bitmaps)))
+        async def read() -> list[Any]:
+            pipeline = self._redis.client.pipeline(transaction=False)
+            pipeline.mget(*seen.keys(owner.viewer_id, owner.surface.item_type))
+            pipeline.smembers(hidden_key(owner.viewer_id))
+            return await pipeline.execute()
+
+        bitmaps, hidden = await self._redis.run(read)
+        return Exclusions(seen.Seen(*(bitmap or b"" for bitmap in bitmaps)), users_of(hidden))
 
     async def shown(self, owner: Owner, key: SnapshotKey) -> list[int] | None:
         """Return everything the walk was shown up to a generation; None when a part is lost."""
@@ -270,7 +336,7 @@ class SnapshotStore:
 
 
 def _page(reply: list[Any], key: SnapshotKey | None, start: int) -> Slice:
-    _, _, session, meta, total, position, chosen, place, lowest, first, blocks = reply
+    session, meta, total, position, chosen, place, lowest, first, blocks = reply
     lines: list[bytes] = []
     for block in blocks:
         lines += lines_of(block)
@@ -295,6 +361,11 @@ def _page(reply: list[Any], key: SnapshotKey | None, start: int) -> Slice:
         fingerprint=fingerprint,
         lowest=lowest_key,
     )
+
+
+def users_of(packed: Iterable[bytes]) -> frozenset[int]:
+    """Return the users of a hidden set."""
+    return frozenset(int.from_bytes(user, "big") for user in packed)
 
 
 def pack_ids(ids: Sequence[int]) -> bytes:

@@ -19,11 +19,13 @@ from api.errors import UnavailableError
 from api.limits import Limiter, Verdict, refusal
 from api.metrics import FEED_PAGES, RANKING_ROWS
 from api.settings import Settings
+from api.snapshots.exclusions import NOTHING, Exclusions
+from api.snapshots.landed import LandedWatch
+from api.snapshots.largeposts import LargePosts
 from api.snapshots.ranking import RankedItem, Ranking
 from api.snapshots.releases import ReleaseWatch
-from api.snapshots.seen import Seen
 from api.snapshots.snapshot import HIGHEST_KEY, Key, Slice, Snapshot, SnapshotKey
-from api.snapshots.store import Owner, Reply, SnapshotStore, now_ms
+from api.snapshots.store import Owner, Reply, SnapshotStore, Touched, now_ms
 from api.stores import StoreUnavailableError
 
 Degraded = Literal["none", "no_cache", "stale", "timeline"]
@@ -66,6 +68,19 @@ class Standing(NamedTuple):
     position: int
     is_kept: bool
     degraded: Degraded
+
+
+class Need(NamedTuple):
+    """
+    What a ranking of now must not be older than: a touch of the viewer, and what has landed.
+
+    `position` is the last write it has to include, 0 when that write could not be waited for.
+    `is_met` says that the page that was found includes it all.
+    """
+
+    mark: str = ""
+    position: int = 0
+    is_met: bool = False
 
 
 class Retraced(NamedTuple):
@@ -111,21 +126,32 @@ class Walks:
         store: SnapshotStore,
         limiter: Limiter,
         releases: ReleaseWatch,
+        landed: LandedWatch,
+        large_posts: LargePosts,
         cursors: CursorCodec,
         settings: Settings,
     ) -> None:
         self._store = store
         self._limiter = limiter
         self._releases = releases
+        self._landed = landed
+        self._large_posts = large_posts
         self._cursors = cursors
         self._fresh_ms = settings.snapshot_fresh_seconds * 1000
         self._rank_seconds = settings.clickhouse_timeout_ms / 1000
         self._session_max = settings.max_session_items
         self._flights = Flights()
 
+    async def start(self) -> None:
+        """Begin to watch how far change capture is, and who posts."""
+        await self._landed.start()
+        await self._large_posts.start()
+
     async def close(self) -> None:
         """Let rankings under way finish; each is bounded by its timeout."""
         await self._flights.land()
+        await self._large_posts.stop()
+        await self._landed.stop()
 
     # ---------- the three questions
 
@@ -133,15 +159,20 @@ class Walks:
         """Return the top of the viewer's ranking."""
         owner = Owner(ranking.surface, viewer_id)
         reply = await self._read_head(owner, variant, limit)
+        need = await self._need(owner, variant, reply)
         if reply is not None and reply.page is not None:
-            walk = Walk(self, ranking, owner, variant, is_hit=True, verdict=reply.verdict)
-            return await walk.page(reply.page, limit)
+            if need.is_met:
+                walk = Walk(self, ranking, owner, variant, is_hit=True, verdict=reply.verdict)
+                return await walk.page(reply.page, limit)
+            # A hit that is not good enough did not read what the next cut has to leave out.
+            excluded = await self.excluded(owner)
+        else:
+            excluded = reply.excluded if reply else NOTHING
         verdict = reply.verdict if reply else None
-        watched = reply.watched if reply else Seen()
         degraded: Degraded = "none" if reply else "no_cache"
         try:
             snapshot, is_kept = await self._fresh(
-                ranking, owner, variant, shall_rank=reply is None or reply.shall_rank
+                ranking, owner, variant, need, shall_rank=shall_rank(reply)
             )
         except StoreUnavailableError:
             return await self._stale_page(ranking, owner, variant, limit, verdict)
@@ -152,10 +183,10 @@ class Walks:
             variant,
             is_hit=False,
             degraded=degraded if is_kept else "no_cache",
-            watched=watched,
+            excluded=excluded,
             verdict=verdict,
         )
-        return await walk.page(snapshot.slice(0, limit, watched), limit)
+        return await walk.page(snapshot.slice(0, limit, excluded), limit)
 
     async def next_page(self, ranking: Ranking, viewer_id: int, cursor: Cursor, limit: int) -> Page:
         """Return what follows a cursor; never what the walk has shown before."""
@@ -171,11 +202,12 @@ class Walks:
                 owner,
                 cursor.variant,
                 is_hit=True,
+                degraded="stale" if cursor.is_stale else "none",
                 lowest=cursor.lowest,
                 verdict=verdict,
             )
             return await walk.page(reply.page, limit)
-        watched = reply.watched if reply else Seen()
+        excluded = reply.excluded if reply else NOTHING
         try:
             standing = await self.way_back(ranking, owner, cursor, is_redis_up=reply is not None)
         except StoreUnavailableError as exc:
@@ -188,10 +220,10 @@ class Walks:
             is_hit=False,
             degraded=standing.degraded,
             lowest=cursor.lowest,
-            watched=watched,
+            excluded=excluded,
             verdict=verdict,
         )
-        return await walk.page(standing.snapshot.slice(standing.position, limit, watched), limit)
+        return await walk.page(standing.snapshot.slice(standing.position, limit, excluded), limit)
 
     async def since(
         self, ranking: Ranking, viewer_id: int, cursor: Cursor, limit: int, cursor_text: str
@@ -205,9 +237,11 @@ class Walks:
         variant = cursor.variant
         reply = await self._read_head(owner, variant, 1, wants_lock=False)
         verdict = reply.verdict if reply else None
-        watched = await self.watched(owner)
+        excluded = await self.excluded(owner)
+        need = await self._need(owner, variant, reply)
         is_hit = (
-            reply is not None
+            need.is_met
+            and reply is not None
             and reply.page is not None
             and reply.page.key.session != cursor.session
         )
@@ -219,7 +253,9 @@ class Walks:
                 snapshot = await self._optional(lambda: self._store.load(owner, key))
             if snapshot is None:
                 is_hit = False
-                snapshot, is_kept = await self._fresh(ranking, owner, variant, shall_rank=True)
+                snapshot, is_kept = await self._fresh(
+                    ranking, owner, variant, need, shall_rank=True
+                )
                 degraded = "none" if is_kept else "no_cache"
             known = await self._known(ranking, owner, cursor)
         except StoreUnavailableError as exc:
@@ -227,7 +263,7 @@ class Walks:
         unseen = [
             item.body
             for item in snapshot.items
-            if item.item_id not in known and item.item_id not in watched
+            if item.item_id not in known and not excluded.cover(item)
         ]
         return Page(
             bodies=unseen[:limit],
@@ -241,42 +277,110 @@ class Walks:
             verdict=verdict,
         )
 
+    # ---------- what the viewer's writes ask for
+
+    async def _need(self, owner: Owner, variant: str, reply: Reply | None) -> Need:
+        """
+        Return what a ranking of now has to include.
+
+        Waits, bounded, for the viewer's last write to land, unless a page was found that includes
+        it. What has landed since a page was found, and is not in it, makes `is_met` false.
+        """
+        if reply is None:
+            return Need()
+        mark, wanted = reply.touched
+        if reply.page is None:
+            return Need(mark, wanted if await self._landed.has(wanted) else 0)
+        if reply.ranked_position < wanted and await self._landed.has(wanted):
+            return Need(mark, wanted)
+        return Need(mark, *await self._posts_needed(owner, variant, reply, reply.page))
+
+    async def _posts_needed(
+        self, owner: Owner, variant: str, reply: Reply, page: Slice
+    ) -> tuple[int, bool]:
+        """Return up to which post of large authors the viewer follows, and whether that is met."""
+        if owner.surface.item_type != "post":
+            return 0, True
+        posts = self._large_posts.missing(reply.ranked_position, reply.checked)
+        if not posts:
+            return 0, True
+        authors = sorted({post.author_id for post in posts})
+        is_follower = await self._large_posts.is_follower(owner.viewer_id, authors)
+        if is_follower:
+            return max(post.position for post in posts), False
+        if is_follower is False:
+            entry = posts[-1].entry.text
+            await self._optional(lambda: self._store.mark_checked(owner, variant, page.key, entry))
+        return 0, True
+
     # ---------- ranking
 
     async def _fresh(
-        self, ranking: Ranking, owner: Owner, variant: str, *, shall_rank: bool
+        self,
+        ranking: Ranking,
+        owner: Owner,
+        variant: str,
+        need: Need,
+        *,
+        shall_rank: bool,
     ) -> tuple[Snapshot, bool]:
-        """Return a snapshot of now and whether Redis holds it; one ranking however many ask."""
+        """
+        Return a snapshot of now and whether Redis holds it; one ranking however many ask.
+
+        Who needs more than another does not share its ranking, which may have begun too early.
+        """
         return await self._flights.join(
-            ("fresh", owner, variant),
-            lambda: self._rank_or_wait(ranking, owner, variant, shall_rank),
+            ("fresh", owner, variant, need),
+            lambda: self._rank_or_wait(ranking, owner, variant, need, shall_rank),
         )
 
     async def _rank_or_wait(
-        self, ranking: Ranking, owner: Owner, variant: str, shall_rank: bool
+        self,
+        ranking: Ranking,
+        owner: Owner,
+        variant: str,
+        need: Need,
+        shall_rank: bool,
     ) -> tuple[Snapshot, bool]:
         release_ms = self._releases.released_ms
+        mark = need.mark
         if not shall_rank:
-            snapshot = await self._optional(lambda: self._others(owner, variant, release_ms))
-            if snapshot is not None:
-                return snapshot, True
-        as_of_ms = now_ms()
+            found = await self._optional(
+                lambda: self._others(owner, variant, release_ms, need.position)
+            )
+            if isinstance(found, Snapshot):
+                return found, True
+            # Who waited may have been given the lock of a touch that came meanwhile.
+            mark = found.mark if found is not None else mark
+        ranked_position, as_of_ms = self._landed.position, now_ms()
         try:
             items = await self.rank(ranking, owner, as_of_ms, variant, [])
         except StoreUnavailableError:
-            await self._optional(lambda: self._store.unlock(owner, variant))
+            await self._optional(lambda: self._store.unlock(owner, variant, mark))
             raise
         snapshot = Snapshot(SnapshotKey.fresh(), as_of_ms, items)
         if not items:
-            await self._optional(lambda: self._store.unlock(owner, variant))
+            await self._optional(lambda: self._store.unlock(owner, variant, mark))
             return snapshot, True
         is_kept = await self.keep(
-            owner, snapshot, variant=variant, release_ms=release_ms, is_head=True
+            owner,
+            snapshot,
+            variant=variant,
+            release_ms=release_ms,
+            is_head=True,
+            mark=mark,
+            ranked_position=ranked_position,
         )
         return snapshot, is_kept
 
-    async def _others(self, owner: Owner, variant: str, release_ms: int) -> Snapshot | None:
-        """Wait for the snapshot another process is making; None when none comes in time."""
+    async def _others(
+        self, owner: Owner, variant: str, release_ms: int, position: int
+    ) -> Snapshot | Touched | None:
+        """
+        Wait for the snapshot another process is making; None when none comes in time.
+
+        When it is our turn instead, the touch to rank after: its lock is ours.
+        """
         deadline = asyncio.get_running_loop().time() + self._rank_seconds
         while asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(LOCK_POLL_SECONDS)
@@ -289,9 +393,11 @@ class Walks:
                 is_charged=False,
             )
             if reply.page is not None:
-                return await self._store.load(owner, reply.page.key)
+                if reply.ranked_position < position:
+                    return reply.touched
+                return await self._store.load(owner, reply.page.key) or reply.touched
             if reply.shall_rank:
-                return None
+                return reply.touched
         return None
 
     async def rank(
@@ -459,17 +565,7 @@ class Walks:
 
         A simpler ranking from another store would be tried here, before giving up.
         """
-        reply = await self._optional(
-            lambda: self._store.read_head(
-                owner,
-                variant,
-                limit,
-                oldest_ms=0,
-                release_ms=0,
-                is_charged=False,
-                wants_lock=False,
-            )
-        )
+        reply = await self._optional(lambda: self._store.read_last_good(owner, variant, limit))
         if reply is None or reply.page is None:
             raise unavailable()
         walk = Walk(self, ranking, owner, variant, is_hit=True, degraded="stale", verdict=verdict)
@@ -494,9 +590,9 @@ class Walks:
             self._refuse_over_limit(reply)
         return reply
 
-    async def watched(self, owner: Owner) -> Seen:
-        """Return what the viewer has just watched; nothing while Redis is away."""
-        return await self._optional(lambda: self._store.watched(owner)) or Seen()
+    async def excluded(self, owner: Owner) -> Exclusions:
+        """Return what must not be on the viewer's pages; nothing while Redis is away."""
+        return await self._optional(lambda: self._store.excluded(owner)) or NOTHING
 
     async def keep(self, owner: Owner, snapshot: Snapshot, **options: Any) -> bool:
         """Keep a snapshot if Redis will have it; says whether it did."""
@@ -535,7 +631,7 @@ class Walk:
         is_hit: bool,
         degraded: Degraded = "none",
         lowest: Key = HIGHEST_KEY,
-        watched: Seen | None = None,
+        excluded: Exclusions | None = None,
         verdict: Verdict | None = None,
     ) -> None:
         self._walks = walks
@@ -545,8 +641,10 @@ class Walk:
         self._is_hit = is_hit
         self._degraded = degraded
         self._lowest = lowest
-        self._watched = watched
+        self._excluded = excluded
         self._verdict = verdict
+        # The snapshot that is older than what was asked for; the rankings after it are not.
+        self._stale_key: SnapshotKey | None = None
 
     async def page(self, piece: Slice, limit: int) -> Page:
         """
@@ -557,6 +655,8 @@ class Walk:
         """
         total, as_of_ms = piece.total, piece.as_of_ms
         bodies = list(piece.bodies)
+        if self._degraded == "stale":
+            self._stale_key = piece.key
         at = self._cursor(piece)
         has_more = True
         for _ in range(RANKINGS_PER_PAGE):
@@ -576,9 +676,9 @@ class Walk:
                 break
             if standing.degraded != "none" and self._degraded == "none":
                 self._degraded = standing.degraded
-            if self._watched is None:
-                self._watched = await self._walks.watched(self._owner)
-            piece = standing.snapshot.slice(0, limit - len(bodies), self._watched)
+            if self._excluded is None:
+                self._excluded = await self._walks.excluded(self._owner)
+            piece = standing.snapshot.slice(0, limit - len(bodies), self._excluded)
             bodies += piece.bodies
             at = self._cursor(piece)
         FEED_PAGES.labels(self._owner.surface.slug, self._degraded, str(self._is_hit).lower()).inc()
@@ -606,7 +706,13 @@ class Walk:
             fingerprint=piece.fingerprint,
             lowest_score_ppm=self._lowest[0],
             lowest_id=self._lowest[1],
+            is_stale=piece.key == self._stale_key,
         )
+
+
+def shall_rank(reply: Reply | None) -> bool:
+    """Say whether to rank without waiting for others: Redis says so, is away, or had not enough."""
+    return reply is None or reply.shall_rank or reply.page is not None
 
 
 def unavailable() -> UnavailableError:

@@ -11,10 +11,20 @@ import redis
 
 from api.cursor import Surface
 from api.settings import Settings
-from api.snapshots import seen
 from api.snapshots.snapshot import Snapshot, SnapshotKey
 from api.snapshots.store import Owner
-from tests.api.conftest import Api, Catalogue, Token, ids_of, new_id, page, serving, walk
+from api.snapshots.touches import Touch
+from tests.api.conftest import (
+    Api,
+    Catalogue,
+    Token,
+    ids_of,
+    new_id,
+    page,
+    serving,
+    walk,
+)
+from tests.api.feeds import touching
 from tests.api.proxy import Proxy
 
 
@@ -84,9 +94,8 @@ async def test_what_was_watched_meanwhile_is_left_out(
     first = await page(api, bearer(viewer), limit=10)
     ranked = snapshot_of(settings, viewer).ids
     watched = ranked[10:30:2]
-    client: Any = redis.asyncio.Redis.from_url(settings.redis_url)
-    await seen.add(client, viewer, watched)
-    await client.aclose()
+    async with touching(settings) as touches:
+        await touches.note(Touch(viewer_id=viewer, seen_videos=watched))
 
     second = await page(api, bearer(viewer), limit=10, cursor=first["next_cursor"])
     assert ids_of(second) == [item for item in ranked[10:30] if item not in watched]
@@ -223,5 +232,5 @@ async def test_since_tells_what_is_new_and_moves_nothing(
 def flush_head(settings: Settings) -> None:
     """Make the next first page be ranked again, as a minute would."""
     with redis.Redis.from_url(settings.redis_url) as client:
-        for key in client.scan_iter("feed:reels:v1:*:head:default"):
+        for key in client.scan_iter("feed:reels:v2:*:head:default"):
             client.delete(key)

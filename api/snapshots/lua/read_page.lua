@@ -1,17 +1,22 @@
 -- One page in one round trip: charges the viewer (`charge` of limits.lua stands above), finds the
--- snapshot, leaves out what was watched since it was made, and keeps alive what the walk needs.
+-- snapshot, leaves out what was seen or hidden since it was made, and keeps alive what the walk
+-- needs.
 --
--- KEYS  1 limit, 2 head, 3 snapshot and 4 shown (of a cursor), 5 lock, 6 seen today, 7 yesterday
--- ARGV  1 requests per window (0: charge nothing), 2 'head' or 'cursor', 3 position, 4 items,
---       5 oldest head ms, 6 oldest release ms, 7 key prefix, 8 lock token ('' for none)
+-- KEYS  1 limit, 2 head, 3 snapshot and 4 shown (of a cursor), 5 lock, 6 seen today, 7 yesterday,
+--       8 touched, 9 hidden users
+-- ARGV  1 requests per window (0: charge nothing), 2 'head', 'any head' or 'cursor', 3 position,
+--       4 items, 5 oldest head ms, 6 oldest release ms, 7 key prefix, 8 lock token ('' for none),
+--       9 field of the viewer's mark and 10 of its position ('' when no touch matters)
 -- store.py writes the constants in front: WINDOW_MS, TTL, LOCK_MS, BLOCK_ITEMS, BITS, HASHES, PLACE.
 --
--- Found     {verdict, 1, session, meta, total, next position, chosen places (0: all before the next
---            position), place, lowest place, first block, blocks}
--- Not found {verdict, 0, 1 when this caller shall rank, seen today, seen yesterday}
+-- Found     {verdict, 1, mark, its position, session, meta, total, next position, chosen places
+--            (0: all before the next position), place, lowest place, first block, blocks, position
+--            the head was ranked at, large posts it was checked for}
+-- Not found {verdict, 0, mark, its position, 1 when this caller shall rank, seen today, seen
+--            yesterday, hidden users}
 -- Refused   {verdict}
 --
--- Ids never become numbers here: Lua has doubles only. Places are 22 bytes, see snapshot.py.
+-- Ids never become numbers here: Lua has doubles only. Places are 30 bytes, see snapshot.py.
 local verdict = {1, 0, 0, 0}
 local limit = tonumber(ARGV[1])
 if limit > 0 then
@@ -20,13 +25,24 @@ if limit > 0 then
 end
 
 local seen = {redis.call('GET', KEYS[6]) or '', redis.call('GET', KEYS[7]) or ''}
+local are_hidden = redis.call('EXISTS', KEYS[9]) == 1
+local mark, wanted_position = '', '0'
+if ARGV[9] ~= '' then
+    local touched = redis.call('HMGET', KEYS[8], ARGV[9], ARGV[10])
+    mark, wanted_position = touched[1] or '', touched[2] or '0'
+end
 
 local snapshot, shown, session = KEYS[3], KEYS[4], ''
-if ARGV[2] == 'head' then
-    local head = redis.call('HMGET', KEYS[2], 'session', 'made_ms', 'release_ms')
+local ranked_position, checked = '0', ''
+if ARGV[2] ~= 'cursor' then
+    local head = redis.call(
+        'HMGET', KEYS[2], 'session', 'made_ms', 'release_ms', 'mark', 'position', 'checked'
+    )
     if head[1] and tonumber(head[2]) >= tonumber(ARGV[5])
-        and tonumber(head[3]) >= tonumber(ARGV[6]) then
+        and tonumber(head[3]) >= tonumber(ARGV[6])
+        and (ARGV[2] == 'any head' or head[4] == mark) then
         session = head[1]
+        ranked_position, checked = head[5], head[6] or ''
         snapshot = ARGV[7] .. 'snapshot:' .. session .. ':0'
         shown = ARGV[7] .. 'shown:' .. session
     else
@@ -37,10 +53,13 @@ end
 local stored = snapshot and redis.call('HMGET', snapshot, 'meta', 'places') or {}
 if not stored[2] then
     local shall_rank = 1
-    if ARGV[8] ~= '' and not redis.call('SET', KEYS[5], ARGV[8], 'NX', 'PX', LOCK_MS) then
-        shall_rank = redis.call('GET', KEYS[5]) == ARGV[8] and 1 or 0
+    -- Whoever ranks under another mark may have begun before a write: nobody waits for them.
+    local lock = KEYS[5] .. mark
+    if ARGV[8] ~= '' and not redis.call('SET', lock, ARGV[8], 'NX', 'PX', LOCK_MS) then
+        shall_rank = redis.call('GET', lock) == ARGV[8] and 1 or 0
     end
-    return {verdict, 0, shall_rank, seen[1], seen[2]}
+    local hidden = are_hidden and redis.call('SMEMBERS', KEYS[9]) or {}
+    return {verdict, 0, mark, wanted_position, shall_rank, seen[1], seen[2], hidden}
 end
 
 for _, key in ipairs({snapshot, shown}) do
@@ -59,21 +78,24 @@ local function is_in(bitmap, start, step)
     return true
 end
 
-local function is_seen(index)
-    local a, b, c, d = string.byte(places, index * PLACE + 19, index * PLACE + 22)
+local function is_excluded(index)
+    local at = index * PLACE
+    local a, b, c, d = string.byte(places, at + 19, at + 22)
     local start, step = a * 256 + b, c * 256 + d
-    return is_in(seen[1], start, step) or is_in(seen[2], start, step)
+    if is_in(seen[1], start, step) or is_in(seen[2], start, step) then return true end
+    return are_hidden
+        and redis.call('SISMEMBER', KEYS[9], string.sub(places, at + 23, at + 30)) == 1
 end
 
 local position, wanted = tonumber(ARGV[3]), tonumber(ARGV[4])
 local chosen, from, to = 0, position, position - 1
-if seen[1] == '' and seen[2] == '' then
+if seen[1] == '' and seen[2] == '' and not are_hidden then
     position = math.max(position, math.min(position + wanted, total))
     to = position - 1
 else
     chosen = {}
     while position < total and #chosen < wanted do
-        if not is_seen(position) then chosen[#chosen + 1] = position end
+        if not is_excluded(position) then chosen[#chosen + 1] = position end
         position = position + 1
     end
     if #chosen > 0 then from, to = chosen[1], chosen[#chosen] end
@@ -94,4 +116,7 @@ if from <= to then
     for block = first, math.floor(to / BLOCK_ITEMS) do names[#names + 1] = 'b' .. block end
     blocks = redis.call('HMGET', snapshot, unpack(names))
 end
-return {verdict, 1, session, stored[1], total, position, chosen, place, lowest, first, blocks}
+return {
+    verdict, 1, mark, wanted_position, session, stored[1], total, position, chosen, place, lowest,
+    first, blocks, ranked_position, checked
+}

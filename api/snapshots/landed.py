@@ -1,0 +1,112 @@
+"""
+How far change capture has come: whoever ranks after a write waits here until it is in ClickHouse.
+
+A position is where a write stands in change capture. With the pull transport it is the number of
+the write's transaction, and the landing worker tells up to which number everything has landed. The
+Kafka transport has no such number: there it is the moment the write was noted (milliseconds, by
+Redis' clock), and a write counts as landed when it is `landing_settle_ms` old.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from api.metrics import LANDING_WAIT_SECONDS
+from api.settings import Settings
+from api.snapshots.watch import POLL_SECONDS, Watch
+from api.stores import RedisStore
+from api.workers import LANDED_KEY
+
+WAITING_POLL_SECONDS = 0.02  # of everybody who waits in this process together
+# After waits of this long together in which nothing landed, nobody waits until something does.
+STANDING_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class LandedWatch(Watch):
+    """Knows the position up to which everything has landed; a quarter of a second late at most."""
+
+    def __init__(self, redis: RedisStore, settings: Settings) -> None:
+        super().__init__()
+        self._redis = redis
+        self._wait_seconds = settings.landing_wait_ms / 1000
+        self._is_timed = settings.cdc != "pull"
+        self._settle_ms = settings.landing_settle_ms
+        self._waiting = 0
+        self._wanted = asyncio.Event()
+        self._moved = asyncio.Condition()
+        # Since when waits found nothing to move at all (`time.monotonic`), None when it did.
+        self._still_since: float | None = None
+        self._is_standing = False
+        self.position = 0
+
+    async def has(self, position: int) -> bool:
+        """
+        Say whether a write has landed, after waiting for it for at most `landing_wait_ms`.
+
+        Nobody waits while landing stands still, or for what cannot come in time.
+        """
+        if position <= self.position:
+            return True
+        if self._cannot_come(position):
+            LANDING_WAIT_SECONDS.labels("skipped").observe(0)
+            return False
+        started, at_start = time.monotonic(), self.position
+        self._waiting += 1
+        self._wanted.set()
+        try:
+            async with asyncio.timeout(self._wait_seconds), self._moved:
+                await self._moved.wait_for(lambda: position <= self.position)
+        except TimeoutError:
+            if self.position == at_start and self._still_since is None:
+                self._still_since = started
+        finally:
+            self._waiting -= 1
+        has_landed = position <= self.position
+        outcome = "landed" if has_landed else "timeout"
+        LANDING_WAIT_SECONDS.labels(outcome).observe(time.monotonic() - started)
+        return has_landed
+
+    def _cannot_come(self, position: int) -> bool:
+        if self._is_timed:
+            return position - self.position > self._wait_seconds * 1000
+        if self._still_since is None or time.monotonic() - self._still_since < STANDING_SECONDS:
+            return False
+        if not self._is_standing:
+            self._is_standing = True
+            log.warning("landing_stands_still", landed=self.position, wanted=position)
+        return True
+
+    async def look(self) -> None:
+        """Read the position once."""
+        position = await self._redis.run(self._read)
+        # Unknown after Redis was emptied: what had landed is still there.
+        if position is None or position == self.position:
+            return
+        if self._is_standing:
+            log.info("landing_moves_again", landed=position)
+        self.position, self._still_since, self._is_standing = position, None, False
+        async with self._moved:
+            self._moved.notify_all()
+
+    async def _read(self) -> int | None:
+        if self._is_timed:
+            seconds, microseconds = await self._redis.client.time()
+            return int(seconds) * 1000 + int(microseconds) // 1000 - self._settle_ms
+        told = await self._redis.client.get(LANDED_KEY)
+        return None if told is None else int(told)
+
+    async def _pause(self) -> None:
+        if self._waiting:
+            await asyncio.sleep(WAITING_POLL_SECONDS)
+            return
+        self._wanted.clear()
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wanted.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,130 @@
+"""Walks over rankings that a test makes up, on real Redis and Postgres, and touches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from api.cursor import Cursor, CursorCodec, Surface
+from api.limits import Limiter
+from api.settings import Settings
+from api.snapshots.landed import LandedWatch
+from api.snapshots.largeposts import LargePosts
+from api.snapshots.ranking import RankedItem
+from api.snapshots.releases import ReleaseWatch
+from api.snapshots.store import SnapshotStore
+from api.snapshots.touches import Touches
+from api.snapshots.walk import Page, Walks
+from api.stores import Stores
+from api.workers import LANDED_KEY
+
+ALL = frozenset(Surface)
+
+
+@asynccontextmanager
+async def touching(settings: Settings) -> AsyncIterator[Touches]:
+    """What a process that takes writes has."""
+    stores = Stores(settings)
+    touches = Touches(stores.redis, settings)
+    try:
+        yield touches
+    finally:
+        await touches.close()
+        await stores.close()
+
+
+class MadeUpRanking:
+    """
+    Ranks `items` (id to author), the first one best, and counts how often.
+
+    `gate` holds rankings up when it is cleared; `ranked` has run when one has begun.
+    """
+
+    def __init__(self, surface: Surface, items: dict[int, int]) -> None:
+        self.surface = surface
+        self.items = items
+        self.count = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.has_begun = asyncio.Event()
+
+    async def ranked(
+        self, viewer_id: int, as_of: datetime, variant: str, shown: Sequence[int]
+    ) -> list[RankedItem]:
+        """Return what is there when it begins, however long it is held up."""
+        self.count += 1
+        items = dict(self.items)
+        self.has_begun.set()
+        await self.gate.wait()
+        return [
+            RankedItem(item_id=item, score_ppm=10**6 - n, author_id=author, body=b"%d" % item)
+            for n, (item, author) in enumerate(items.items())
+            if item not in shown
+        ]
+
+
+class Process:
+    """One process that serves feeds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.stores = Stores(settings)
+        limiter = Limiter(self.stores.redis, 10**6)
+        self.store = SnapshotStore(self.stores.redis, limiter, settings)
+        self.landed = LandedWatch(self.stores.redis, settings)
+        self.large_posts = LargePosts(
+            self.stores.redis, self.stores.postgres, self.landed, settings
+        )
+        self.cursors = CursorCodec(settings.cursor_secret, settings.snapshot_ttl_seconds)
+        self.walks = Walks(
+            self.store,
+            limiter,
+            ReleaseWatch(self.stores.clickhouse),
+            self.landed,
+            self.large_posts,
+            self.cursors,
+            settings,
+        )
+        self.touches = Touches(self.stores.redis, settings)
+
+    async def first(self, ranking: MadeUpRanking, viewer: int, limit: int = 50) -> Page:
+        """Ask for a first page."""
+        return await self.walks.first_page(ranking, viewer, "default", limit)
+
+    async def next(self, ranking: MadeUpRanking, viewer: int, page: Page, limit: int = 50) -> Page:
+        """Ask for the page after another."""
+        assert page.next_cursor
+        cursor: Cursor = self.cursors.decode(page.next_cursor, viewer, ALL)
+        return await self.walks.next_page(ranking, viewer, cursor, limit)
+
+    async def land(self, txid: int) -> None:
+        """Tell, as the landing worker does, how far everything has landed."""
+        await self.stores.redis.client.set(LANDED_KEY, txid)
+        await self.landed.look()
+
+
+@asynccontextmanager
+async def process(settings: Settings) -> AsyncIterator[Process]:
+    """Run a process that serves feeds."""
+    process = Process(settings)
+    await process.stores.postgres.open()
+    await process.walks.start()
+    try:
+        yield process
+    finally:
+        await process.touches.close()
+        await process.walks.close()
+        await process.stores.close()
+
+
+def ids(page: Page) -> list[int]:
+    """The ids of a page."""
+    return [int(body) for body in page.bodies]
+
+
+async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110  whatever it is, it is not ours to signal
+            await asyncio.sleep(0.01)
