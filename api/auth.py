@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import jwt
-from litestar.connection import ASGIConnection
+from litestar.connection import ASGIConnection, Request
+from litestar.datastructures import State
 from litestar.exceptions import NotAuthorizedException
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware.authentication import AuthenticationResult
@@ -35,6 +36,9 @@ class Viewer(Struct, frozen=True):
 
     user_id: int
     is_admin: bool = False
+
+
+ViewerRequest = Request[Viewer, Any, State]
 
 
 class ViewerToken(Token):

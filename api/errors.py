@@ -13,9 +13,12 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import UNSET, Struct, UnsetType
 
+from api.stores import StoreUnavailableError
+
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 # Identifies a kind of problem for good; a new address would be a new kind to clients.
 PROBLEM_BASE_URL = "https://nova-feed.example/problems/"
+WHOLE_BODY = "body"  # what errors call the body where no field of it is meant
 
 log = structlog.get_logger(__name__)
 
@@ -96,11 +99,43 @@ class UnauthenticatedError(ProblemError):
 
 
 class ForbiddenError(ProblemError):
-    """A good token without the role."""
+    """A good token without the role, or for something that is somebody else's."""
 
     status = HTTPStatus.FORBIDDEN
     slug = "forbidden"
     title = "The token does not allow this"
+
+
+class NotFoundError(ProblemError):
+    """Something the request names never existed; `errors` says which field names it."""
+
+    status = HTTPStatus.NOT_FOUND
+    slug = "not-found"
+    title = "What is asked for does not exist"
+
+
+class GoneError(ProblemError):
+    """Something the request names was deleted."""
+
+    status = HTTPStatus.GONE
+    slug = "gone"
+    title = "What is asked for was deleted"
+
+
+class UnsupportedMediaTypeError(ProblemError):
+    """A body that is not JSON."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    slug = "unsupported-media-type"
+    title = "The body's media type is not understood"
+
+
+class KeyReusedError(ProblemError):
+    """An `Idempotency-Key` that came before, with another request."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "idempotency-key-reused"
+    title = "The idempotency key belongs to another request"
 
 
 class TooManyRequestsError(ProblemError):
@@ -112,24 +147,35 @@ class TooManyRequestsError(ProblemError):
 
 
 class UnavailableError(ProblemError):
-    """A store is away and nothing older can be served in its place."""
+    """A store is away: nothing older can be served in its place, or nothing can be stored."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "unavailable"
     title = "The service cannot answer right now"
 
 
+# What Postgres refuses with; see app.refuse_input.
+REFUSALS: dict[str, type[ProblemError]] = {
+    "NV400": InvalidRequestError,
+    "NV403": ForbiddenError,
+    "NV404": NotFoundError,
+    "NV410": GoneError,
+    "NV422": KeyReusedError,
+}
+RETRY_AFTER_SECONDS = 2  # no store's circuit stays open for longer
+
 # What the framework raises by itself, by status: slug and title.
 FRAMEWORK_PROBLEMS: dict[int, tuple[str, str]] = {
     400: (InvalidRequestError.slug, InvalidRequestError.title),
     401: (UnauthenticatedError.slug, UnauthenticatedError.title),
     403: (ForbiddenError.slug, ForbiddenError.title),
-    404: ("not-found", "There is nothing at this address"),
+    404: (NotFoundError.slug, NotFoundError.title),
     405: ("method-not-allowed", "This address does not take that method"),
     406: ("not-acceptable", "None of the accepted media types can be made"),
     409: ("conflict", "The request does not fit the present state"),
+    410: (GoneError.slug, GoneError.title),
     413: ("too-large", "The request is too large"),
-    415: ("unsupported-media-type", "The body's media type is not understood"),
+    415: (UnsupportedMediaTypeError.slug, UnsupportedMediaTypeError.title),
     422: ("unprocessable", "The request is well formed but cannot be carried out"),
     429: (TooManyRequestsError.slug, TooManyRequestsError.title),
     503: (UnavailableError.slug, UnavailableError.title),
@@ -154,14 +200,20 @@ def problem_specs(*statuses: int) -> dict[int, ResponseSpec]:
 
 
 def field_errors(extra: Any) -> list[FieldError]:
-    """Return the fields a validation error of the framework names."""
+    """Return the fields a validation error of the framework names, as the client calls them."""
     if not isinstance(extra, list):
         return []
-    return [
-        FieldError(field=str(item.get("key", "")), message=str(item.get("message", "")))
-        for item in extra
-        if isinstance(item, dict)
-    ]
+    return [field_error(item) for item in extra if isinstance(item, dict)]
+
+
+def field_error(item: dict[str, Any]) -> FieldError:
+    """Return one of them; the framework calls some by the argument of the handler."""
+    name, message = str(item.get("key", "")), str(item.get("message", ""))
+    if name == "data":
+        return FieldError(WHOLE_BODY, "is required")
+    if item.get("source") == "header":
+        name = name.replace("_", "-").title()
+    return FieldError(name, message)
 
 
 def problem_response(problem: Problem, headers: Mapping[str, str]) -> Response[bytes]:
@@ -177,6 +229,12 @@ def problem_response(problem: Problem, headers: Mapping[str, str]) -> Response[b
 def on_problem(_: Request[Any, Any, Any], exc: ProblemError) -> Response[bytes]:
     """Answer with one of our own problems."""
     return problem_response(exc.problem(), exc.headers)
+
+
+def on_store_away(_: Request[Any, Any, Any], exc: StoreUnavailableError) -> Response[bytes]:
+    """Answer a request that cannot do without the store; which one is our business."""
+    problem = UnavailableError("Nothing was acknowledged; try again later.").problem()
+    return problem_response(problem, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 def on_http_exception(request: Request[Any, Any, Any], exc: HTTPException) -> Response[bytes]:
@@ -210,6 +268,7 @@ def on_crash(request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]
 
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     ProblemError: on_problem,
+    StoreUnavailableError: on_store_away,
     HTTPException: on_http_exception,
     Exception: on_crash,
 }

@@ -271,7 +271,7 @@ class Postgres:
                 "autocommit": True,
                 "row_factory": dict_row,
                 "connect_timeout": max(2, math.ceil(self._timeout_seconds)),
-                "options": f"-c statement_timeout={settings.postgres_timeout_ms}",
+                "options": f"-c statement_timeout={settings.postgres_timeout_ms} -c timezone=UTC",
                 "application_name": "nova-api",
             },
             configure=read_json_fast,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Controller, Request, Response, get
-from litestar.datastructures import State
+from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from msgspec import Raw
 
-from api.auth import Viewer
+from api.auth import ViewerRequest
 from api.errors import FieldError, InvalidRequestError, problem_specs
 from api.limits import LIMIT_OPT, LIMITED_BY_HANDLER, remember
 from api.logging import record_of
@@ -30,8 +29,6 @@ from api.reels.schemas import (
 from api.snapshots.walk import Page
 
 _encoder = msgspec.json.Encoder()
-
-ViewerRequest = Request[Viewer, Any, State]
 
 PROBLEMS = problem_specs(400, 401, 429, 503)
 

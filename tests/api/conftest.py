@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import clickhouse_connect
 import httpx
 import msgspec
+import psycopg
 import pytest
 from clickhouse_connect.driver import Client
 from litestar import Litestar
@@ -21,6 +22,7 @@ from api.auth import issue_token
 from api.settings import Settings
 from api.stack.ports import free_port
 from tests.api.proxy import Proxy
+from tests.conftest import settings_on
 
 # Above 2^53: an id that passes through a double anywhere does not come back.
 BIG = 2**53 + 1
@@ -269,3 +271,92 @@ async def walk(
         if between is not None:
             between(number)
     return shown, cursor
+
+
+class World:
+    """Users, videos and posts in Postgres, and what became of them. Ids are above 2^53."""
+
+    def __init__(self, postgres: psycopg.Connection[Any]) -> None:
+        self.postgres = postgres
+        self.viewer, self.other, self.creator, self.author = (new_id() for _ in range(4))
+        self.videos = [new_id() for _ in range(5)]
+        self.posts = [new_id() for _ in range(5)]
+        self.video, self.post = self.videos[0], self.posts[0]
+        self.deleted_video, self.deleted_post, self.deleted_user = (new_id() for _ in range(3))
+        users = [self.viewer, self.other, self.creator, self.author, self.deleted_user]
+        postgres.execute(
+            "insert into app.users (id, username, deleted) "
+            "select id, 'u' || id, id = %s from unnest(%s::bigint[]) as id",
+            (self.deleted_user, users),
+        )
+        postgres.execute(
+            "insert into app.videos (id, creator_id, status, published_at, deleted) "
+            "select id, %s, 'published', now(), id = %s from unnest(%s::bigint[]) as id",
+            (self.creator, self.deleted_video, [*self.videos, self.deleted_video]),
+        )
+        postgres.execute(
+            "insert into app.posts (id, author_id, body, deleted) "
+            "select id, %s, 'hello', id = %s from unnest(%s::bigint[]) as id",
+            (self.author, self.deleted_post, [*self.posts, self.deleted_post]),
+        )
+
+    def one(self, query: str, *parameters: Any) -> Any:
+        """The only value of a query."""
+        row = self.postgres.execute(query, parameters).fetchone()
+        assert row is not None
+        return row[0]
+
+    def events(self, **where: Any) -> int:
+        """How many events about these items are stored, of those with these values (count)."""
+        items = [*self.videos, *self.posts, self.deleted_video, self.deleted_post]
+        conditions = "".join(f" and {column} = %({column})s" for column in where)
+        query = f"select count(*) from app.events where item_id = any(%(items)s){conditions}"
+        row = self.postgres.execute(query, where | {"items": items}).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+@pytest.fixture(scope="module")
+def shared_postgres_url(clone_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """A database for a whole module: making one takes longer than most tests."""
+    with clone_database() as url:
+        yield url
+
+
+@pytest.fixture
+def storing(shared_postgres_url: str, redis_url: str) -> Settings:
+    """Settings of a service that takes writes; it has no ClickHouse, which no write needs."""
+    return settings_on(
+        postgres_url=shared_postgres_url,
+        redis_url=redis_url,
+        rate_limit_per_minute=100_000,
+        log_level="error",
+        # A busy machine must not fail tests of something else.
+        redis_timeout_ms=5_000,
+        postgres_timeout_ms=30_000,
+    )
+
+
+@pytest.fixture
+def world(shared_postgres_url: str) -> Iterator[World]:
+    """Something to act on, that no other test knows."""
+    with psycopg.connect(shared_postgres_url, autocommit=True) as postgres:
+        yield World(postgres)
+
+
+@pytest.fixture
+async def writing(storing: Settings) -> AsyncIterator[Api]:
+    """The service without a ranking."""
+    async with serving(storing) as api:
+        yield api
+
+
+def problem_of(response: httpx.Response, status: int, slug: str, *fields: str) -> dict[str, Any]:
+    """Check what every problem has, and that it names exactly these fields; returns it."""
+    body: dict[str, Any] = response.json()
+    assert response.status_code == body["status"] == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert body["type"].rpartition("/")[2] == slug
+    assert [error["field"] for error in body.get("errors", [])] == list(fields)
+    assert all(error["message"] for error in body.get("errors", []))
+    return body

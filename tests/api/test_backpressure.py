@@ -8,11 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
 import psycopg
 import pytest
 
-from api.settings import Settings
 from api.stack.ports import free_port
 from api.stores import (
     POSTGRES_FAILURES_TO_OPEN,

@@ -1,0 +1,1 @@
+"""What viewers do to items and to each other, one request each."""

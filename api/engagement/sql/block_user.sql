@@ -1,0 +1,5 @@
+select
+    blocked,
+    txid,
+    changed
+from app.block_user(%(viewer_id)s::bigint, %(user_id)s::bigint)

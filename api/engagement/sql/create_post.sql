@@ -1,0 +1,13 @@
+select
+    post_id,
+    created_at,
+    follower_ids,
+    txid,
+    changed
+from
+    app.create_post(
+        %(viewer_id)s::bigint,
+        %(body)s,
+        %(hashtags)s::text[],
+        %(request_key)s
+    )

@@ -1,0 +1,11 @@
+select
+    comment_count,
+    txid,
+    changed
+from
+    app.delete_comment(
+        %(viewer_id)s::bigint,
+        %(item_type)s,
+        %(item_id)s::bigint,
+        %(comment_id)s::bigint
+    )

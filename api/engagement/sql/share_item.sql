@@ -1,0 +1,12 @@
+select
+    share_count,
+    txid,
+    changed
+from
+    app.share_item(
+        %(viewer_id)s::bigint,
+        %(item_type)s,
+        %(item_id)s::bigint,
+        %(share_target)s,
+        %(request_key)s
+    )

@@ -1,0 +1,6 @@
+select
+    following,
+    follower_count,
+    txid,
+    changed
+from app.unfollow_user(%(viewer_id)s::bigint, %(user_id)s::bigint)

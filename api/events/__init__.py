@@ -1,0 +1,1 @@
+"""Batches of events as clients report them."""

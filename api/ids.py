@@ -1,0 +1,28 @@
+"""Ids as requests carry them: 63-bit numbers, as text or, in bodies, also as numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar.params import PathParameter
+from msgspec import Meta
+
+from api.auth import LARGEST_USER_ID as LARGEST_ID
+from api.errors import FieldError, NotFoundError
+
+PATTERN = "^(0|[1-9][0-9]{0,18})$"
+
+PathId = Annotated[str, PathParameter(pattern=PATTERN, description="63-bit id")]
+ItemId = (
+    Annotated[str, Meta(pattern=PATTERN, description="63-bit id, as text")]
+    | Annotated[int, Meta(ge=0, le=LARGEST_ID)]
+)
+
+
+def id_of(text: str, field: str) -> int:
+    """Return the id of a path; raises `NotFoundError` for what no id can be."""
+    number = int(text)
+    if number > LARGEST_ID:
+        message = "is larger than any id"
+        raise NotFoundError(f"{field}: {message}", errors=[FieldError(field, message)])
+    return number
