@@ -17,7 +17,8 @@ create index request_keys_created_idx on app.request_keys (created_at);
 comment on table app.request_keys is
 'One row per user, function and key of a request answered in the last 24 hours.';
 comment on column app.request_keys.user_id is 'User who sent the request.';
-comment on column app.request_keys.function_name is 'Function that answered it, without the schema.';
+comment on column app.request_keys.function_name is
+'Function that answered it, without the schema.';
 comment on column app.request_keys.request_key is 'Key the client chose.';
 comment on column app.request_keys.request_sha256 is
 'Hash of everything else the request said: another request with this key is a mistake.';

@@ -1,7 +1,7 @@
 -- add_follows(added, taken): moves app.user_totals by rows of app.follows that came and went;
--- deleted rows are no follows. Users are locked in the order of their ids, so that two calls at once cannot
--- deadlock; what is taken away is subtracted after that, because the row proposed to an upsert must
--- itself obey "not negative".
+-- deleted rows are no follows. Users are locked in the order of their ids, so that two calls at
+-- once cannot deadlock; what is taken away is subtracted after that, because the row proposed to an
+-- upsert must itself obey "not negative".
 create or replace function app.add_follows(p_added app.follows[], p_taken app.follows[])
 returns void
 language plpgsql

@@ -1,6 +1,6 @@
 -- event_problems(events): every faulty field of every bad event, in order, at most 100; no rows
--- when app.ingest_events would take the batch. An event that is no object has one problem, the field
--- `event`; a list that is none, or too long, has one of the field `events`, without an index.
+-- when app.ingest_events would take the batch. An event that is no object has one problem, the
+-- field `event`; a list that is none, or too long, has one of the field `events`, without an index.
 create or replace function app.event_problems(p_events jsonb)
 returns table (index integer, field text, message text)
 language plpgsql

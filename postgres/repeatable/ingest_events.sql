@@ -10,10 +10,12 @@ language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_problems jsonb;
     v_is_good boolean := false;
+    v_has_reactions boolean;
     v_events app.events[];
     v_unknown integer;
     v_oldest timestamptz;
@@ -25,48 +27,10 @@ begin
         and jsonb_array_length(p_events) <= 100
         and not jsonb_path_exists(p_events, 'strict $[*] ? (@.type() != "object")')
     then
+        -- `case` asks one after the other, so a cast is reached only when it is safe.
         select
-            coalesce(bool_and(arrived.is_good), true),
-            array_agg(arrived.event),
-            count(*) filter (where (arrived.event).author_id is null),
-            min((arrived.event).event_time),
-            max((arrived.event).event_time)
-        into v_is_good, v_events, v_unknown, v_oldest, v_newest
-        from (
-            select
-                checked.is_good,
-                -- Fields are read as what they should be only where they are.
-                case
-                    when checked.is_good then app.event_row(
-                        p_viewer_id,
-                        checked.item_type,
-                        checked.item_id::bigint,
-                        case checked.item_type
-                            when 'video' then (
-                                select videos.creator_id
-                                from app.videos
-                                where videos.id = checked.item_id::bigint
-                            )
-                            else (
-                                select posts.author_id
-                                from app.posts
-                                where posts.id = checked.item_id::bigint
-                            )
-                        end,
-                        checked.action,
-                        checked.event_time::timestamptz,
-                        coalesce(checked.dwell_ms::integer, 0),
-                        coalesce(checked.watch_ms::integer, 0),
-                        checked.completion::numeric,
-                        checked.device #>> '{}',
-                        checked.app_ver,
-                        checked.feed_request_id::uuid
-                    )
-                end as event
-            from (
-                select
-                    batch.*,
-                    -- `case` asks one after the other, so a cast is reached only when it is safe.
+            coalesce(
+                bool_and(
                     case
                         when app.is_event_time(batch.event_time) is not true then false
                         when not app.is_timely(batch.event_time::timestamptz) then false
@@ -76,27 +40,86 @@ begin
                         when app.is_whole_number(batch.dwell_ms, 3600000) is false then false
                         when app.is_whole_number(batch.watch_ms, 86400000) is false then false
                         when app.is_rate(batch.completion) is false then false
-                        when batch.action <> 'view' and batch.completion is not null then false
-                        when batch.action <> 'view' and batch.watch_ms::integer > 0 then false
+                        when
+                            batch.action <> 'view'
+                            and (batch.watch_ms::integer > 0 or batch.completion is not null)
+                            then false
                         when app.is_device(batch.device) is not true then false
                         when app.is_semantic_version(batch.app_ver) is not true then false
                         when app.is_uuid(batch.feed_request_id) is false then false
                         else true
-                    end as is_good
-                from jsonb_to_recordset(p_events) as batch (
-                    event_time text,
-                    item_id text,
-                    item_type text,
-                    action text,
-                    dwell_ms text,
-                    watch_ms text,
-                    completion jsonb,
-                    device jsonb,
-                    app_ver text,
-                    feed_request_id text
+                    end
+                ),
+                true
+            ),
+            bool_or(batch.action in ('like', 'unlike', 'not_interested'))
+        into v_is_good, v_has_reactions
+        from jsonb_to_recordset(p_events) as batch (
+            event_time text,
+            item_id text,
+            item_type text,
+            action text,
+            dwell_ms text,
+            watch_ms text,
+            completion jsonb,
+            device jsonb,
+            app_ver text,
+            feed_request_id text
+        );
+    end if;
+
+    if v_is_good then
+        select
+            array_agg(
+                app.event_row(
+                    p_viewer_id,
+                    batch.item_type,
+                    batch.item_id,
+                    batch.author_id,
+                    batch.action,
+                    batch.event_time,
+                    coalesce(batch.dwell_ms, 0),
+                    coalesce(batch.watch_ms, 0),
+                    batch.completion,
+                    batch.device,
+                    batch.app_ver,
+                    batch.feed_request_id
                 )
-            ) as checked
-        ) as arrived;
+            ),
+            count(*) filter (where batch.author_id is null),
+            min(batch.event_time),
+            max(batch.event_time)
+        into v_events, v_unknown, v_oldest, v_newest
+        from (
+            select
+                events.*,
+                case events.item_type
+                    when 'video' then (
+                        select videos.creator_id
+                        from app.videos
+                        where videos.id = events.item_id
+                    )
+                    else (
+                        select posts.author_id
+                        from app.posts
+                        where posts.id = events.item_id
+                    )
+                end as author_id
+            from jsonb_to_recordset(p_events) as events (
+                event_time timestamptz,
+                item_id bigint,
+                item_type text,
+                action text,
+                dwell_ms integer,
+                watch_ms integer,
+                completion numeric,
+                device text,
+                app_ver text,
+                feed_request_id uuid
+            )
+            -- Looked up once: without this the planner writes the lookup wherever it is read.
+            offset 0
+        ) as batch;
     end if;
 
     if not v_is_good or not app.has_event_partitions(v_oldest, v_newest) then

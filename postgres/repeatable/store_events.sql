@@ -11,7 +11,8 @@
 -- one would begin again at the top while holding locks further down.
 --
 -- Joins by key only (the settings below): a plan made while a table was empty would read all of
--- it, for every batch, once it has grown.
+-- it, for every batch, once it has grown. One plan for all batches: planning costs as much as
+-- storing fifty events.
 create or replace function app.store_events(
     p_events app.events[],
     out stored bigint,
@@ -21,16 +22,24 @@ language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_events app.events[] := p_events;
+    v_reactions app.events[];
 begin
-    if exists (
-        select 1
-        from unnest(p_events)
-        where action in ('like', 'unlike', 'not_interested')
-    ) then
-        v_events := app.settle_reactions(p_events);
+    -- Few events are reactions, and only they need what follows.
+    v_reactions := array(
+        select event
+        from unnest(p_events) as event
+        where event.action in ('like', 'unlike', 'not_interested')
+    );
+    if v_reactions <> '{}' then
+        v_events := app.settle_reactions(v_reactions) || array(
+            select event
+            from unnest(p_events) as event
+            where event.action not in ('like', 'unlike', 'not_interested')
+        );
     end if;
 
     with new_events as (

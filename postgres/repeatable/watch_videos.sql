@@ -1,12 +1,13 @@
 -- watch_videos(viewer, watches): playbacks, at most 100, all or nothing, each with `video_id`,
 -- `watch_ms`, and perhaps `completion`, `feed_request_id` and `event_time` (now when absent). A
--- video that never was is refused (NV404); one that was deleted is not: playbacks are reported late.
+-- video that never was is refused (NV404), one that was deleted is not: playbacks are told late.
 create or replace function app.watch_videos(p_viewer_id bigint, p_watches jsonb)
 returns table (received integer, deduped integer, txid bigint, changed jsonb)
 language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_problems jsonb;
