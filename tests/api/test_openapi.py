@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psycopg
 import pytest
 from jsonschema.validators import Draft202012Validator
 
@@ -23,13 +26,25 @@ from tests.api.served import serving_process
 CONFIGURATION = Path(__file__).parent / "schemathesis.toml"
 VIEWER = 7
 
+# What schemathesis.toml asks about: the third of each is deleted, some are the viewer's own.
+WORLD = f"""
+insert into app.users (id, deleted) select i, i = 3 from generate_series(1, 8) as i;
+insert into app.videos (id, creator_id, status, published_at, deleted)
+select i, 8, 'published', now(), i = 3 from generate_series(1, 3) as i;
+insert into app.posts (id, author_id, body, deleted)
+select i, case when i > 10 then {VIEWER} else 8 end, 'Hello', i in (3, 13)
+from generate_series(1, 13) as i;
+insert into app.comments (id, user_id, item_type, item_id, body) values
+(1, {VIEWER}, 'video', 1, 'Mine'), (2, {VIEWER}, 'post', 1, 'Mine');
+"""
+
 Document = dict[str, Any]
 
 
 @pytest.fixture
-async def document(api: Api) -> Document:
-    """The document as it is served."""
-    document: Document = (await api.get("/schema/openapi.json")).json()
+def document(settings: Settings) -> Document:
+    """The document, as JSON has it."""
+    document: Document = json.loads(json.dumps(create_app(settings).openapi_schema.to_schema()))
     return document
 
 
@@ -112,11 +127,13 @@ class Findings(NamedTuple):
 def ask(settings: Settings, address: str, folder: Path, *arguments: str) -> Findings:
     """Have schemathesis ask a running service all it can think of."""
     token = issue_token(settings, user_id=VIEWER, ttl_seconds=600)
+    configuration = shutil.copy(CONFIGURATION, folder)
+    (folder / "moments.dict").write_text(f'"{datetime.now(UTC).isoformat()}"\n')
     report = folder / "report.json"
     ended = subprocess.run(
         [
             str(Path(sys.executable).parent / "schemathesis"),
-            f"--config-file={CONFIGURATION}",
+            f"--config-file={configuration}",
             "run",
             f"{address}/schema/openapi.json",
             f"--header=Authorization: Bearer {token}",
@@ -149,6 +166,8 @@ def test_the_service_does_what_its_document_says(
     settings: Settings, catalogue: Catalogue, document: Document, tmp_path: Path
 ) -> None:
     """And refuses what it does not, for any data, good or bad; with real stores."""
+    with psycopg.connect(settings.postgres_url, autocommit=True) as postgres:
+        postgres.execute(WORLD)
     with serving_process(settings, tmp_path / "log") as served:
         found = ask(settings, served.address, tmp_path)
     assert found.codes == {}, found.words
