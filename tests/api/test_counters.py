@@ -25,6 +25,7 @@ from api.reels.schemas import COUNTERS, Reel
 from api.settings import Settings
 from api.stack.ports import free_port
 from api.stores import Postgres, Stores
+from tests.api.conftest import Api, Token, serving
 from tests.conftest import settings_on
 
 VIDEO = 2**53 + 1
@@ -143,6 +144,36 @@ def test_what_is_packed_comes_back_in_few_bytes() -> None:
     assert unpack("post", 2**63 - 1, pack(counts)) == counts
     assert item_of(key_of("post", 2**63 - 1).encode()) == ("post", 2**63 - 1)
     assert len(pack(ItemCounts("video", VIDEO, 10**9, 1_000, 100, 10, 1))) < 24
+
+
+async def test_many_who_like_and_unlike_leave_one_number_everywhere(
+    settings: Settings, postgres: psycopg.Connection[Any], client: redis.Redis, bearer: Token
+) -> None:
+    """In the table, in the counter and in Redis, whatever the order in which the news arrived."""
+    settings = msgspec.structs.replace(settings, rate_limit_per_minute=100_000, log_level="error")
+    chance = random.Random(20_261_121)
+    path = f"/api/v1/reels/{VIDEO}/like"
+
+    async def act(api: Api, viewer: int) -> None:
+        for _ in range(20):
+            answer = await api.request(
+                chance.choice(["POST", "DELETE"]), path, headers=bearer(viewer)
+            )
+            assert answer.status_code == 200
+
+    async with serving(settings) as one, serving(settings) as two:
+        await asyncio.gather(*(act((one, two)[n % 2], 1_000 + n) for n in range(10)))
+    row = postgres.execute(
+        """
+        select
+            (select count(*) from app.likes where item_id = %(video)s and not deleted),
+            (select likes from app.video_engagement where video_id = %(video)s)
+        """,
+        {"video": VIDEO},
+    ).fetchone()
+    value = client.get(key_of("video", VIDEO))
+    assert row is not None and value is not None
+    assert row[0] == row[1] == unpack("video", VIDEO, value).likes
 
 
 # ---------- read

@@ -15,7 +15,8 @@ import msgspec
 import psycopg
 import pytest
 import redis
-from structlog.testing import capture_logs
+import structlog
+from structlog.testing import LogCapture
 
 from api.counters.counts import ItemCounts, ItemType, keep_calls, key_of, unpack
 from api.counters.statements import LUA
@@ -109,9 +110,18 @@ def standing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def walker(settings: Settings, world: World, hasty: None) -> Iterator[Reconciliation]:
+def logged() -> LogCapture:
+    """What the worker of this test says."""
+    return LogCapture()
+
+
+@pytest.fixture
+def walker(
+    settings: Settings, world: World, hasty: None, logged: LogCapture
+) -> Iterator[Reconciliation]:
     """A worker that has begun, and compared everything so far."""
-    with Reconciliation(settings) as worker:
+    log = structlog.wrap_logger(structlog.PrintLogger(), processors=[logged])
+    with Reconciliation(settings, log=log) as worker:
         settle(worker)
         yield worker
 
@@ -133,17 +143,18 @@ def settle(worker: Reconciliation) -> None:
 # ---------- what is repaired
 
 
-def test_a_lost_message_is_repaired_and_told(worker: Reconciliation, world: World) -> None:
+def test_a_lost_message_is_repaired_and_told(
+    worker: Reconciliation, world: World, logged: LogCapture
+) -> None:
     world.tell(world.write(1))
     world.write(2)  # committed, and Redis never heard of it
-    with capture_logs() as logs:
-        settle(worker)
+    settle(worker)
     assert world.likes() == 2
     report = world.told()
     assert (report.drifted, report.repaired, report.ahead) == (1, 1, 0)
     assert report.compared >= 1
     assert report.drifted_at
-    [line] = [line for line in logs if line["event"] == "counters had drifted"]
+    [line] = [line for line in logged.entries if line["event"] == "counters had drifted"]
     assert line["examples"] == [str(VIDEO)]
     assert line["drifted"] == line["repaired"] == 1
     assert world.told("post").drifted == 0
@@ -282,21 +293,22 @@ def test_without_a_cursor_the_walk_finds_it(
     assert world.told().repaired == 1
 
 
-def test_counters_of_a_lost_future_are_dropped(walker: Reconciliation, world: World) -> None:
+def test_counters_of_a_lost_future_are_dropped(
+    walker: Reconciliation, world: World, logged: LogCapture
+) -> None:
     """Postgres was put back to an older state: its versions are smaller than those in Redis."""
     one, two = world.write(1), world.write(1, item=VIDEO + 1)
     lost = msgspec.structs.replace(one, version=one.version + 1_000_000, likes=9)
     world.tell(lost, two)
     never = ItemCounts("post", POST, 2**60, likes=7)
     world.tell(never)  # a row that Postgres has no more at all
-    with capture_logs() as logs:
-        for _ in range(3):
-            walker.run_once()
+    for _ in range(3):
+        walker.run_once()
     assert world.likes() is None
     assert world.likes(VIDEO + 1) == 1
     assert world.likes(POST, "post") is None
     assert (world.told().ahead, world.told("post").ahead) == (1, 1)
-    assert len([line for line in logs if "ahead" in line["event"]]) == 2
+    assert len([line for line in logged.entries if "ahead" in line["event"]]) == 2
 
 
 def test_a_walk_repairs_nothing_that_is_on_its_way_and_drops_nothing_that_has_moved_on(

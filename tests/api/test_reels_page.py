@@ -17,7 +17,7 @@ from api.counters.counts import PREFIX, ItemCounts
 from api.counters.store import CounterStore
 from api.reels.schemas import COUNTERS, ReelPage, TrendingPage
 from api.settings import Settings
-from api.snapshots.releases import POLL_SECONDS
+from api.snapshots.watch import POLL_SECONDS
 from api.stores import Stores
 from tests.api.conftest import Api, Catalogue, Token, ids_of, new_id, page, serving
 from tests.api.proxy import Proxy
@@ -291,6 +291,24 @@ async def test_everyone_sees_it_on_every_list(
     wanted = await audience.act(new, 77)
     news = (await page(api, reader, since=cursor, limit=50))["data"]
     assert [counters_of(item) for item in news if item["id"] == str(new)] == [wanted]
+
+
+async def test_a_like_is_on_the_very_next_page_of_everyone(
+    settings: Settings, api: Api, bearer: Token, audience: Audience
+) -> None:
+    viewer, other = bearer(new_id()), bearer(new_id())
+    first = (await page(api, other, limit=1))["data"][0]
+    await audience.act(int(first["id"]), 0)
+    path = f"/api/v1/reels/{first['id']}/like"
+    async with serving(settings) as elsewhere:
+        for method, likes in (("POST", 1), ("POST", 1), ("DELETE", 0), ("POST", 1)):
+            answer = await api.request(method, path, headers=viewer)
+            assert answer.json()["like_count"] == likes
+            for served in (api, elsewhere):
+                shown = (await page(served, other, limit=1))["data"][0]
+                assert (shown["id"], shown["like_count"]) == (first["id"], likes)
+            own = (await page(api, viewer, limit=50))["data"]
+            assert [it["like_count"] for it in own if it["id"] == first["id"]] == [likes]
 
 
 async def test_when_redis_forgets_postgres_tells(
