@@ -120,7 +120,10 @@ def walker(
     settings: Settings, world: World, hasty: None, logged: LogCapture
 ) -> Iterator[Reconciliation]:
     """A worker that has begun, and compared everything so far."""
-    log = structlog.wrap_logger(structlog.PrintLogger(), processors=[logged])
+    # A class of its own: other tests configure which levels are heard.
+    log = structlog.wrap_logger(
+        structlog.PrintLogger(), processors=[logged], wrapper_class=structlog.BoundLogger
+    )
     with Reconciliation(settings, log=log) as worker:
         settle(worker)
         yield worker
