@@ -26,6 +26,7 @@ CURSOR = Cursor(
     fingerprint=2**32 - 1,
     lowest_score_ppm=1_000_000,
     lowest_id=2**64 - 1,
+    is_stale=True,
 )
 ALL = frozenset(Surface)
 

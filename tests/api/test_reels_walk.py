@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import timedelta
 from typing import Any
@@ -175,6 +176,36 @@ async def test_redis_lost_and_back_within_a_walk(
         redis_proxy.mend()
         last, _ = await walk(api, headers, limit=30, pages=8, cursor=cursor)
     assert len(shown + more + last) == 360 == len(set(shown + more + last))
+
+
+async def test_every_page_of_a_stale_walk_says_so(
+    settings: Settings, catalogue: Catalogue, bearer: Token, clickhouse_proxy: Proxy
+) -> None:
+    """However ClickHouse is by then; and only of that walk, as far as the old ranking goes."""
+    line = msgspec.structs.replace(
+        settings, clickhouse_url=clickhouse_proxy.url, snapshot_fresh_seconds=1
+    )
+    headers = bearer(new_id())
+    async with serving(line) as api:
+        good = await page(api, headers, limit=50)
+        await asyncio.sleep(1.1)
+        clickhouse_proxy.cut()
+        stale = await page(api, headers, limit=50)
+        assert stale["meta"]["degraded"] == "stale"
+        second = await page(api, headers, limit=50, cursor=stale["next_cursor"])
+        assert (second["meta"]["degraded"], second["meta"]["fallback"]) == ("stale", True)
+        other = await page(api, headers, limit=50, cursor=good["next_cursor"])
+        assert other["data"] == second["data"]
+        assert other["meta"]["degraded"] == "none"
+        clickhouse_proxy.mend()
+        levels, cursor = [], second["next_cursor"]
+        pages_left = -(-stale["meta"]["total_count"] // 50) - 2
+        for _ in range(pages_left + 1):
+            body = await page(api, headers, limit=50, cursor=cursor)
+            levels.append(body["meta"]["degraded"])
+            cursor = body["next_cursor"]
+    assert pages_left > 0
+    assert levels == ["stale"] * pages_left + ["none"]
 
 
 async def test_the_last_page(api: Api, bearer: Token, catalogue: Catalogue) -> None:

@@ -1,0 +1,177 @@
+"""A new post, and the feeds of those who follow its author: few are touched, many find out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+import psycopg
+import pytest
+from prometheus_client import REGISTRY
+
+from api.cursor import Surface
+from api.settings import Settings
+from api.snapshots.largeposts import POSTS_KEY, POSTS_MOST
+from tests.api.conftest import new_id
+from tests.api.feeds import MadeUpRanking, Process, ids, process
+from tests.conftest import settings_on
+
+ITEMS = dict.fromkeys(range(1, 61), 77)
+
+
+@pytest.fixture
+def settings(postgres_url: str, redis_url: str) -> Settings:
+    """Settings of processes that have Redis and Postgres."""
+    return settings_on(
+        redis_url=redis_url,
+        postgres_url=postgres_url,
+        redis_timeout_ms=5_000,
+        log_level="error",
+        landing_wait_ms=300,
+        clickhouse_timeout_ms=30_000,
+    )
+
+
+@pytest.fixture
+async def one(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Process]:
+    """A process that serves feeds, with time for Postgres on a busy machine."""
+    monkeypatch.setattr("api.snapshots.largeposts.CHECK_SECONDS", 5)
+    async with process(settings) as one:
+        yield one
+
+
+@pytest.fixture
+def postgres(postgres_url: str) -> Iterator[psycopg.Connection]:
+    """The system of record."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def posts() -> MadeUpRanking:
+    """A ranking of posts."""
+    return MadeUpRanking(Surface.POSTS, dict(ITEMS))
+
+
+class People:
+    """A large author, who follows them, who no longer does, and who never did."""
+
+    def __init__(self, postgres: psycopg.Connection) -> None:
+        self.author, self.follower, self.lapsed, self.stranger = (new_id() for _ in range(4))
+        postgres.execute(
+            "insert into app.users (id) select unnest(%s::bigint[])",
+            [[self.author, self.follower, self.lapsed, self.stranger]],
+        )
+        postgres.execute(
+            "insert into app.follows (follower_id, followee_id, deleted) "
+            "values (%s, %s, false), (%s, %s, true)",
+            [self.follower, self.author, self.lapsed, self.author],
+        )
+
+
+@pytest.fixture
+def people(postgres: psycopg.Connection) -> People:
+    """People in Postgres."""
+    return People(postgres)
+
+
+def checks() -> float:
+    """How often Postgres was asked whether somebody follows (count)."""
+    return sum(
+        sample.value
+        for metric in REGISTRY.collect()
+        if metric.name == "nova_feed_large_post_checks"
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    )
+
+
+async def test_followers_of_a_small_author_are_ranked_anew_for_posts_alone(
+    one: Process, posts: MadeUpRanking
+) -> None:
+    reels = MadeUpRanking(Surface.REELS, dict(ITEMS))
+    followers = [new_id() for _ in range(600)]
+    for viewer in (followers[0], followers[-1]):
+        await one.first(posts, viewer)
+        await one.first(reels, viewer)
+    await one.land(100)
+    await one.touches.posted(77, followers, 100)
+    posts.items = {999: 77} | ITEMS
+    for viewer in (followers[0], followers[-1]):
+        page = await one.first(posts, viewer)
+        assert (ids(page)[0], page.cache_hit) == (999, False)
+        assert (await one.first(reels, viewer)).cache_hit
+
+
+async def test_followers_of_a_large_author_find_out_and_others_are_left_alone(
+    one: Process, posts: MadeUpRanking, people: People
+) -> None:
+    everybody = (people.follower, people.lapsed, people.stranger)
+    await one.land(100)
+    for viewer in everybody:
+        await one.first(posts, viewer)
+    await one.touches.posted(people.author, None, 105)
+    posts.items = {999: people.author} | ITEMS
+
+    # Before it has landed there is nothing to find; nobody asks, nobody waits.
+    before = checks()
+    await one.large_posts.look()
+    assert (await one.first(posts, people.follower)).cache_hit
+    assert checks() == before
+
+    await one.land(105)
+    page = await one.first(posts, people.follower)
+    assert (ids(page)[0], page.cache_hit) == (999, False)
+    for viewer in everybody:  # one asks, finds nothing, and does not ask again
+        assert (await one.first(posts, viewer)).cache_hit
+        assert (await one.first(posts, viewer)).cache_hit
+    assert checks() == before + len(everybody)
+    assert posts.count == len(everybody) + 1
+
+    # The next post of theirs is another matter.
+    await one.touches.posted(people.author, None, 110)
+    await one.land(110)
+    await one.large_posts.look()
+    assert not (await one.first(posts, people.follower)).cache_hit
+    assert (await one.first(posts, people.stranger)).cache_hit
+    assert checks() == before + len(everybody) + 2
+
+
+async def test_a_process_that_begins_later_knows_the_posts_before_it(
+    one: Process, settings: Settings, posts: MadeUpRanking, people: People
+) -> None:
+    await one.land(100)
+    await one.first(posts, people.follower)
+    await one.touches.posted(people.author, None, 105)
+    await one.land(105)
+    async with process(settings) as late:
+        assert not (await late.first(posts, people.follower)).cache_hit
+        assert (await late.first(posts, people.follower)).cache_hit
+
+
+async def test_without_postgres_pages_are_served_as_they_are_and_asked_about_later(
+    one: Process, settings: Settings, posts: MadeUpRanking, people: People
+) -> None:
+    nowhere = msgspec.structs.replace(
+        settings, postgres_url="postgresql://nobody@127.0.0.1:1/nova", postgres_timeout_ms=200
+    )
+    await one.land(100)
+    await one.first(posts, people.follower)
+    await one.touches.posted(people.author, None, 105)
+    await one.land(105)
+    await one.large_posts.look()
+    async with process(nowhere) as blind:
+        assert (await blind.first(posts, people.follower)).cache_hit
+    assert not (await one.first(posts, people.follower)).cache_hit
+
+
+async def test_the_list_of_large_posts_is_short_and_ends(one: Process) -> None:
+    for number in range(POSTS_MOST + 300):
+        await one.touches.posted(number, None, 1_000 + number)
+    client = one.stores.redis.client
+    assert POSTS_MOST <= await client.xlen(POSTS_KEY) < POSTS_MOST + 300
+    assert await client.ttl(POSTS_KEY) > 0
+    await one.large_posts.look()
+    await one.land(10**6)
+    await one.large_posts.look()
+    assert len(one.large_posts.missing(0, "")) <= POSTS_MOST
