@@ -5,10 +5,10 @@ language sql
 stable
 parallel safe
 return
-    p_text ~ (
-        '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?'
-        '([Zz]|[+-][0-9]{2}:[0-9]{2})$'
-    )
-    and pg_input_is_valid(p_text, 'timestamptz');
+p_text ~ (
+    '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?'
+    '([Zz]|[+-][0-9]{2}:[0-9]{2})$'
+)
+and pg_input_is_valid(p_text, 'timestamptz');
 
 comment on function app.is_event_time(text) is 'Whether a text is an RFC 3339 time with offset.';

@@ -4,6 +4,8 @@ create or replace function app.live_followers(p_user_id bigint, p_most integer)
 returns bigint[]
 language sql
 stable
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
     select case when count(*) <= p_most then coalesce(array_agg(first.follower_id), '{}') end
     from (

@@ -1,6 +1,6 @@
 -- read_json(text, field): a request's body, or a refusal (NV400) that names the field. JSON can say
--- more than Postgres keeps: \u0000, half a surrogate pair, numbers of a million digits, lists in lists
--- ten thousand deep. Cast by the caller, those would be errors of the database.
+-- more than Postgres keeps: \u0000, half a surrogate pair, numbers of a million digits, lists in
+-- lists ten thousand deep. Cast by the caller, those would be errors of the database.
 create or replace function app.read_json(p_text text, p_field text)
 returns jsonb
 language plpgsql

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
+import pytest
 
 Connection = psycopg.Connection[Any]
 
@@ -165,3 +167,53 @@ def test_pressing_like_everywhere_at_once_counts_every_viewer_once(
     ).fetchone()
     likes = world.execute("select likes from app.video_engagement where video_id = 1").fetchone()
     assert row == likes == (4,)
+
+
+@pytest.mark.parametrize("viewers", [1, 40])
+def test_fifty_clients_press_like_and_unlike_a_thousand_times(
+    postgres_url: str, world: Connection, viewers: int
+) -> None:
+    """
+    The counter, the state, the events and every answer agree, and each press counts.
+
+    One pair pressed from everywhere at once: two first presses race for its row, and quick ones
+    for the seconds that date them.
+    """
+    clients, presses = 50, 20
+    start = threading.Barrier(clients)
+
+    def press(client: int) -> None:
+        rnd = random.Random(client)
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            start.wait(60)
+            for _ in range(presses):
+                action = rnd.choice(["like", "unlike"])
+                answer = connection.execute(
+                    f"select liked from app.{action}_item(%s, 'video', 1)",
+                    (100 + client % viewers,),
+                ).fetchone()
+                assert answer == (action == "like",)
+
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(press, range(clients), timeout=120))
+
+    assert_likes_equal_counters(world)
+    rows = world.execute(
+        """
+        select
+            events.user_id,
+            array_agg(events.action order by events.event_time),
+            (
+                select case when likes.deleted then 'unlike' else 'like' end
+                from app.likes
+                where likes.user_id = events.user_id
+            )
+        from app.events
+        group by events.user_id
+        """
+    ).fetchall()
+    assert len(rows) == viewers
+    for viewer, actions, state in rows:
+        expected = [("like", "unlike")[n % 2] for n in range(len(actions))]
+        assert actions == expected, f"viewer {viewer}: every press changed something, in turn"
+        assert actions[-1] == state

@@ -133,7 +133,10 @@ def test_of_equal_requests_at_once_one_is_carried_out(
 
     def press(number: int) -> str:
         with psycopg.connect(postgres_url, autocommit=True) as connection:
-            return str([send(connection, request, f"key {n}") for n in range(number % 2, 4)][-1])
+            for n in range(number % 2, 4):
+                answer = send(connection, request, f"key {n}")
+            # The totals are those of now, and others may be a key behind.
+            return str({**answer, "changed": None})
 
     with ThreadPoolExecutor(8) as pool:
         last = list(pool.map(press, range(8), timeout=60))

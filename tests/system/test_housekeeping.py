@@ -1,4 +1,4 @@
-"""Housekeeping: partitions are there before they are needed, and what waits or expires is seen to."""
+"""Housekeeping: partitions are there before they are needed; what waits or expires is seen to."""
 
 from __future__ import annotations
 
