@@ -6,11 +6,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
+import redis
 
+from api.settings import Settings
 from api.stack.ports import free_port
 from api.stores import (
     POSTGRES_FAILURES_TO_OPEN,
@@ -19,19 +23,18 @@ from api.stores import (
     RefusedError,
     StoreUnavailableError,
 )
+from tests.api.conftest import Api, Token, World, problem_of, serving
 from tests.api.proxy import Proxy
 from tests.conftest import settings_on
 
 NAP = "select pg_sleep(%(seconds)s)"
 ANSWER = "select 42 as answer, %(note)s::jsonb as note"
 
-Open = Callable[..., Any]
-
 
 @pytest.fixture
-async def line(postgres_url: str) -> AsyncIterator[Proxy]:
+async def line(shared_postgres_url: str) -> AsyncIterator[Proxy]:
     """A line to Postgres that can be cut or slowed down."""
-    async with Proxy(postgres_url, free_port()) as proxy:
+    async with Proxy(shared_postgres_url, free_port()) as proxy:
         yield proxy
 
 
@@ -53,18 +56,21 @@ async def answers(postgres: Postgres) -> bool:
     return rows == [{"answer": 42, "note": {"a": [1, None]}}]
 
 
-async def test_each_statement_is_committed(postgres_url: str) -> None:
-    async with connected(postgres_url) as postgres:
+async def test_each_statement_is_committed(shared_postgres_url: str) -> None:
+    async with connected(shared_postgres_url) as postgres:
         assert await answers(postgres)
         await postgres.rows("insert into app.users (id) values (%(id)s)", {"id": 7})
-        assert await postgres.rows("select count(*) as n from app.users", {}) == [{"n": 1}]
+        found = await postgres.rows("select count(*) as n from app.users where id = 7", {})
+        assert found == [{"n": 1}]
 
 
 @pytest.mark.parametrize(
     "note", ["a\0b", '"\\u0000"', '"\\ud800"', "\ud800", "1e1000000", "[" * 100_000, "{"]
 )
-async def test_what_cannot_be_stored_is_the_inputs_fault(postgres_url: str, note: str) -> None:
-    async with connected(postgres_url) as postgres:
+async def test_what_cannot_be_stored_is_the_inputs_fault(
+    shared_postgres_url: str, note: str
+) -> None:
+    async with connected(shared_postgres_url) as postgres:
         for _ in range(POSTGRES_FAILURES_TO_OPEN + 1):
             with pytest.raises(RefusedError) as refused:
                 await postgres.rows(ANSWER, {"note": note})
@@ -72,8 +78,10 @@ async def test_what_cannot_be_stored_is_the_inputs_fault(postgres_url: str, note
         assert await answers(postgres)  # and no circuit has opened
 
 
-async def test_more_than_may_wait_are_refused_at_once(postgres_url: str) -> None:
-    async with connected(postgres_url, postgres_pool_max=2, postgres_waiting_max=3) as postgres:
+async def test_more_than_may_wait_are_refused_at_once(shared_postgres_url: str) -> None:
+    async with connected(
+        shared_postgres_url, postgres_pool_max=2, postgres_waiting_max=3
+    ) as postgres:
         await asyncio.gather(*(postgres.rows(NAP, {"seconds": 0.1}) for _ in range(2)))
         naps = [asyncio.create_task(postgres.rows(NAP, {"seconds": 0.5})) for _ in range(40)]
         done, _ = await asyncio.wait(naps, return_when=asyncio.FIRST_COMPLETED)
@@ -86,8 +94,10 @@ async def test_more_than_may_wait_are_refused_at_once(postgres_url: str) -> None
         assert await answers(postgres)  # a full queue opens no circuit
 
 
-async def test_a_slow_statement_ends_and_its_connection_lives_on(postgres_url: str) -> None:
-    async with connected(postgres_url, postgres_timeout_ms=300, postgres_pool_max=1) as postgres:
+async def test_a_slow_statement_ends_and_its_connection_lives_on(shared_postgres_url: str) -> None:
+    async with connected(
+        shared_postgres_url, postgres_timeout_ms=300, postgres_pool_max=1
+    ) as postgres:
         backend = await postgres.rows("select pg_backend_pid() as pid", {})
         with pytest.raises(StoreUnavailableError):
             await postgres.rows(NAP, {"seconds": 30})
@@ -105,10 +115,12 @@ async def test_a_server_that_does_not_answer_is_not_waited_for(line: Proxy) -> N
         assert await eventually(postgres)
 
 
-async def test_connections_that_ended_while_idle_are_nobodys_failure(postgres_url: str) -> None:
-    async with connected(postgres_url, postgres_pool_max=4) as postgres:
+async def test_connections_that_ended_while_idle_are_nobodys_failure(
+    shared_postgres_url: str,
+) -> None:
+    async with connected(shared_postgres_url, postgres_pool_max=4) as postgres:
         await asyncio.gather(*(postgres.rows(NAP, {"seconds": 0.1}) for _ in range(4)))
-        with psycopg.connect(postgres_url, autocommit=True) as admin:
+        with psycopg.connect(shared_postgres_url, autocommit=True) as admin:
             admin.execute(
                 "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
                 "where application_name = 'nova-api' and datname = current_database()"
@@ -135,3 +147,182 @@ async def eventually(postgres: Postgres) -> bool:
         if await answers(postgres):
             return True
     return False
+
+
+# ---------- through HTTP
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what must come."""
+    for _ in range(3_000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it has not come")
+
+
+def batch(world: World, number: int) -> dict[str, Any]:
+    """Ten events that no other number has."""
+    noon = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    times = [(noon - timedelta(seconds=10 * number + n)).isoformat() for n in range(10)]
+    common = {"item_id": world.video, "item_type": "video", "device": "x", "app_ver": "1.0.0"}
+    return {"events": [common | {"event_time": time, "action": "view"} for time in times]}
+
+
+async def test_without_postgres_every_write_is_a_503(
+    storing: Settings, world: World, bearer: Token
+) -> None:
+    away = msgspec.structs.replace(
+        storing, postgres_url="postgresql://nobody@127.0.0.1:1/nova", postgres_timeout_ms=200
+    )
+    video, me = f"/api/v1/reels/{world.video}", bearer(world.viewer)
+    watch = {"completion_percent": 1, "watch_ms": 1}
+    async with serving(away) as api:
+        for method, address, body in (
+            ("POST", "/api/v1/events", batch(world, 0)),
+            ("POST", f"{video}/like", None),
+            ("DELETE", f"{video}/like", None),
+            ("POST", f"{video}/share", {"share_target": "mail"}),
+            ("POST", f"{video}/comments", {"body": "x"}),
+            ("GET", f"{video}/comments", None),
+            ("DELETE", f"{video}/comments/1", None),
+            ("POST", f"{video}/watch", watch),
+            ("POST", "/api/v1/reels/watch", {"watches": [watch | {"video_id": 1}]}),
+            ("POST", f"{video}/not-interested", None),
+            ("POST", f"/api/v1/users/{world.other}/follow", None),
+            ("DELETE", f"/api/v1/users/{world.other}/block", None),
+            ("POST", "/api/v1/posts", {"body": "x"}),
+            ("DELETE", f"/api/v1/posts/{world.post}", None),
+        ):
+            response = await api.request(method, address, headers=me, json=body)
+            problem_of(response, 503, "unavailable")
+            assert int(response.headers["retry-after"]) >= 1
+            assert "ostgres" not in response.text
+        # What is wrong is wrong, whoever is away.
+        bad = await api.post("/api/v1/events", headers=me, json={"events": [1]})
+        problem_of(bad, 400, "invalid-request", "events[0]")
+
+
+async def test_what_is_acknowledged_is_there_however_the_line_is_cut(
+    storing: Settings, world: World, bearer: Token, line: Proxy
+) -> None:
+    fragile = msgspec.structs.replace(storing, postgres_url=line.url, postgres_timeout_ms=2_000)
+    acknowledged: list[int] = []
+    refused: list[int] = []
+    me = bearer(world.viewer)
+
+    async def send(api: Api, number: int) -> None:
+        response = await api.post("/api/v1/events", headers=me, json=batch(world, number))
+        (acknowledged if response.status_code == 202 else refused).append(number)
+        if response.status_code != 202:
+            problem_of(response, 503, "unavailable")
+
+    async with serving(fragile) as api:
+
+        async def client(first: int) -> None:
+            for number in range(first, first + 25):
+                await send(api, number)
+                await asyncio.sleep(0.01)
+
+        clients = [asyncio.create_task(client(25 * n)) for n in range(4)]
+        for _ in range(2):
+            await asyncio.sleep(0.1)
+            line.cut()
+            await asyncio.sleep(0.1)
+            line.mend()
+        await asyncio.gather(*clients)
+        for number in acknowledged:
+            first = datetime.fromisoformat(batch(world, number)["events"][0]["event_time"])
+            query = (
+                "select count(*) from app.events where user_id = %s "
+                "and event_time > %s and event_time <= %s"
+            )
+            last = first - timedelta(seconds=10)
+            assert world.one(query, world.viewer, last, first) == 10, number
+        # And what was refused may be sent again, whether or not it had been stored.
+        assert refused
+        for number in set(refused):
+            while number not in acknowledged:
+                await send(api, number)
+                await asyncio.sleep(0.05)
+        assert world.events(user_id=world.viewer) == 1_000
+        views = "select views from app.video_engagement where video_id = %s"
+        assert world.one(views, world.video) == 1_000
+
+
+async def test_a_full_pool_refuses_at_once_and_serves_who_waits(
+    storing: Settings, world: World, bearer: Token, shared_postgres_url: str
+) -> None:
+    small = msgspec.structs.replace(storing, postgres_pool_max=2, postgres_waiting_max=3)
+    async with serving(small) as api:
+
+        async def like() -> int:
+            response = await api.post(
+                f"/api/v1/reels/{world.video}/like", headers=bearer(world.viewer)
+            )
+            if response.status_code == 503:
+                problem_of(response, 503, "unavailable")
+                assert int(response.headers["retry-after"]) >= 1
+            return response.status_code
+
+        assert await like() == 200
+        with psycopg.connect(shared_postgres_url) as blocker:
+            blocker.execute("lock table app.likes")
+            likes = [asyncio.create_task(like()) for _ in range(40)]
+            # Nobody can be served before the lock is gone, so these are refused, all but five.
+            await until(lambda: sum(task.done() for task in likes) >= 35)
+            assert {task.result() for task in likes if task.done()} == {503}
+        statuses = await asyncio.gather(*likes)
+        assert statuses.count(200) in (4, 5)  # the second connection may come late
+        assert await like() == 200
+
+
+async def test_who_hangs_up_does_not_undo_a_write(
+    storing: Settings, world: World, bearer: Token, shared_postgres_url: str
+) -> None:
+    """What follows from it follows too, and shutting down waits for it."""
+    with redis.Redis.from_url(storing.redis_url) as client:
+        async with serving(storing) as api:
+            with psycopg.connect(shared_postgres_url) as blocker:
+                blocker.execute("lock table app.likes")
+                like = asyncio.create_task(
+                    api.post(f"/api/v1/reels/{world.video}/like", headers=bearer(world.viewer))
+                )
+                waiting = (
+                    "select count(*) from pg_locks where not granted and relation = %s::regclass"
+                )
+                await until(lambda: world.one(waiting, "app.likes") > 0)
+                like.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await like
+        assert world.events(action="like") == 1
+        assert (
+            client.exists(f"counts:v1:video:{world.video}", f"touched:v1:{{{world.viewer}}}") == 2
+        )
+
+
+async def test_without_redis_writes_are_taken(
+    storing: Settings, world: World, bearer: Token
+) -> None:
+    alone = msgspec.structs.replace(storing, redis_url="redis://127.0.0.1:1/0")
+    async with serving(alone) as api:
+        response = await api.post(f"/api/v1/reels/{world.video}/like", headers=bearer(world.viewer))
+        assert response.json() == {"like_count": 1, "liked": True}
+        response = await api.post(
+            "/api/v1/events", headers=bearer(world.viewer), json=batch(world, 0)
+        )
+        assert response.json() == {"received": 10, "deduped": 0}
+
+
+async def test_writes_count_towards_the_limit(
+    storing: Settings, world: World, bearer: Token
+) -> None:
+    async with serving(msgspec.structs.replace(storing, rate_limit_per_minute=2)) as api:
+        address, me = "/api/v1/events", bearer(world.viewer)
+        for number in range(2):
+            response = await api.post(address, headers=me, json=batch(world, number))
+            assert response.status_code == 202
+        refused = await api.post(address, headers=me, json=batch(world, 2))
+        problem_of(refused, 429, "too-many-requests")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert world.events() == 20
