@@ -15,7 +15,16 @@ from api.auth import VerifiedTokens, jwt_auth
 from api.counters.store import CounterStore
 from api.cursor import CursorCodec
 from api.document import PAGE_ASSETS, document_config, page_assets
+from api.engagement.controller import (
+    PostActionsController,
+    ReelActionsController,
+    UserController,
+)
+from api.engagement.reader import CommentReader
+from api.engagement.writer import ItemWriter, PostWriter, UserWriter
 from api.errors import EXCEPTION_HANDLERS
+from api.events.controller import EventsController
+from api.events.writer import EventWriter
 from api.health.controller import HealthController, HealthReader
 from api.limits import Limiter, RateLimitMiddleware, charge_viewer
 from api.logging import RequestMiddleware, configure_logging
@@ -28,8 +37,10 @@ from api.snapshots.landed import LandedWatch
 from api.snapshots.largeposts import LargePosts
 from api.snapshots.releases import ReleaseWatch
 from api.snapshots.store import SnapshotStore
+from api.snapshots.touches import Touches
 from api.snapshots.walk import Walks
 from api.stores import Stores
+from api.writes import Writes
 
 LARGEST_BODY_BYTES = 1_000_000
 
@@ -48,6 +59,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     stores = Stores(settings)
     counters = CounterStore(stores.redis, stores.postgres, settings)
+    touches = Touches(stores.redis, settings)
+    writes = Writes(stores.postgres, counters, touches)
     limiter = Limiter(stores.redis, settings.rate_limit_per_minute)
     tokens = VerifiedTokens(settings)
     cursors = CursorCodec(settings.cursor_secret, settings.snapshot_ttl_seconds)
@@ -66,6 +79,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
     provided: dict[str, Any] = {
         "reels": ReelsReader(queries, walks, cursors, counters),
         "charts": ChartReader(queries, stores.redis, counters, settings),
+        "event_writer": EventWriter(stores.postgres, writes),
+        "items": ItemWriter(writes),
+        "posts": PostWriter(writes),
+        "users": UserWriter(writes),
+        "comments": CommentReader(stores.postgres, cursors),
         "health": HealthReader(stores),
         "stores": stores,
     }
@@ -80,12 +98,18 @@ def create_app(settings: Settings | None = None) -> Litestar:
         finally:
             await releases.stop()
             await walks.close()
+            await writes.close()
+            await touches.close()
             await counters.close()
             await stores.close()
 
     app = Litestar(
         route_handlers=[
             ReelsController,
+            ReelActionsController,
+            PostActionsController,
+            UserController,
+            EventsController,
             HealthController,
             MetricsController,
             create_static_files_router(

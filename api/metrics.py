@@ -56,6 +56,11 @@ TOUCHES_LOST = Counter(
 )
 LARGE_POST_CHECKS = Counter(
     "nova_feed_large_post_checks",
-    "First pages that asked Postgres whether their viewer follows a large author who posted (count)",
+    "First pages that asked Postgres if their viewer follows a large author who posted (count)",
     ("outcome",),
+)
+
+# ---------- writes
+WRITE_EFFECTS_FAILED = Counter(
+    "nova_write_effects_failed", "What was to follow from a committed write and did not (count)"
 )
