@@ -1,26 +1,36 @@
-"""`./nova bench list`, `./nova bench run NAME`, `./nova bench all`: on the running system."""
+"""`./nova bench list|run NAME|events|freshness|all`: on the running system."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, TypeVar
 
 import msgspec
 import typer
+from msgspec import Struct
 from rich.table import Table
 
-from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, out, say
+from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, fail, out, say
 from api.settings import Settings
 from api.stack.status import require_stores
 from api.stack.system import STORES, System
+from bench.events import measure_events, show_events
 from bench.feed import feed_hit, feed_miss, feed_query
+from bench.freshness import measure_freshness, show_freshness
 from bench.measure import Figure, circumstances, keep
+
+Report = TypeVar("Report", bound=Struct)
 
 BENCHMARKS: Mapping[str, Callable[[Settings], list[Figure]]] = {
     "feed-query": feed_query,
     "feed-miss": feed_miss,
     "feed-hit": feed_hit,
 }
+
+Rate = Annotated[float, typer.Option(help="Events per second, a fifth of them sent before.", min=1)]
+Seconds = Annotated[float, typer.Option(help="How long to send.", min=1)]
+Probes = Annotated[int, typer.Option(help="Events, and likes, to follow.", min=10)]
 
 app = typer.Typer(name="nova bench", no_args_is_help=True, add_completion=False)
 
@@ -29,7 +39,10 @@ app = typer.Typer(name="nova bench", no_args_is_help=True, add_completion=False)
 def list_benchmarks() -> None:
     """Say what can be measured."""
     for name, benchmark in BENCHMARKS.items():
-        out.print(f"{name:12} {(benchmark.__doc__ or '').strip()}", markup=False)
+        out.print(f"run {name:12} {(benchmark.__doc__ or '').strip()}", markup=False)
+    for command in (events, freshness):
+        name, says = command.__name__, (command.__doc__ or "").strip().partition("\n")[0]
+        out.print(f"{name:16} {says}", markup=False)
 
 
 @app.command()
@@ -42,22 +55,90 @@ def run(
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
         raise typer.BadParameter(f"unknown: {', '.join(unknown)}; see `./nova bench list`")
-    settings = System(data_dir).settings_to_use(*STORES)
-    require_stores(settings)
+    settings, _ = running(data_dir)
     figures: list[Figure] = []
     for name in names:
         say(f"measuring {name}")
         measured = BENCHMARKS[name](settings)
-        path = keep(name, measured)
-        say(f"kept in {path.relative_to(path.parents[2])}")
+        note(name, {"figures": measured})
         figures += measured
     show(figures, as_json)
+
+
+@app.command()
+def events(
+    rate: Rate = 10_000,
+    seconds: Seconds = 30,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """
+    Write batches of 100 events at a rate, and look for the highest that is held.
+
+    Fails when anything that was acknowledged is missing, or there twice, or anything else is there.
+    """
+    settings, system = running(data_dir)
+    report = measure_events(settings, system, rate, seconds)
+    note("events", {"report": report})
+    tell(report, as_json, show_events)
+    if not report.exactness.is_exact:
+        fail("what is stored is not what was acknowledged")
+        raise typer.Exit(1)
+
+
+@app.command()
+def freshness(
+    probes: Probes = 200, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False
+) -> None:
+    """
+    Follow events into rollups and scores, and likes into the next page.
+
+    Fails when a like is not in the next page of whoever liked.
+    """
+    settings, _ = running(data_dir)
+    report = measure_freshness(settings, probes)
+    note("freshness", {"report": report})
+    tell(report, as_json, show_freshness)
+    if not report.is_reflected:
+        fail("a like was not in the next page")
+        raise typer.Exit(1)
 
 
 @app.command("all")
 def run_all(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
     """Measure everything."""
     run(list(BENCHMARKS), data_dir, as_json)
+    freshness(data_dir=data_dir, as_json=as_json)
+    events(data_dir=data_dir, as_json=as_json)
+
+
+def running(data_dir: Path) -> tuple[Settings, System]:
+    """Return a system whose stores answer; raises `StartError` when one does not."""
+    system = System(data_dir)
+    settings = system.settings_to_use(*STORES)
+    require_stores(settings)
+    return settings, system
+
+
+def note(name: str, found: Mapping[str, object]) -> None:
+    """Keep what was found, and say where."""
+    path = keep(name, found)
+    say(f"kept in {path.relative_to(path.parents[2])}")
+
+
+def tell(report: Report, as_json: bool, show: Callable[[Report], None]) -> None:
+    """Print a report as tables, or as one JSON document with its circumstances."""
+    if as_json:
+        body = {**circumstances(), "report": msgspec.to_builtins(report)}
+        out.print(msgspec.json.format(msgspec.json.encode(body)).decode(), markup=False)
+        return
+    around = circumstances()
+    out.print(
+        f"{around['at']}, commit {around['commit']}, {around['cores']} cores, "
+        f"{around['memory_gib']} GiB, load average {around['load_average']}",
+        markup=False,
+    )
+    show(report)
 
 
 def show(figures: list[Figure], as_json: bool) -> None:

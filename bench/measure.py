@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -54,15 +54,26 @@ class Client:
         )
 
     def get(self, path: str, token: str) -> tuple[int, bytes]:
-        """Return status and body; a connection the server closed while idle is opened again."""
+        """Return status and body."""
+        return self.request("GET", path, token)
+
+    def post(self, path: str, token: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Send JSON; return status and body. May arrive twice, as everything may."""
+        return self.request("POST", path, token, body)
+
+    def request(self, method: str, path: str, token: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Ask; a connection the server closed while idle is opened again."""
         try:
-            return self._get(path, token)
+            return self._request(method, path, token, body)
         except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
             self._connection.close()
-            return self._get(path, token)
+            return self._request(method, path, token, body)
 
-    def _get(self, path: str, token: str) -> tuple[int, bytes]:
-        self._connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+    def _request(self, method: str, path: str, token: str, body: bytes) -> tuple[int, bytes]:
+        headers = {"Authorization": f"Bearer {token}"}
+        if body:
+            headers["Content-Type"] = "application/json"
+        self._connection.request(method, path, body or None, headers)
         answer = self._connection.getresponse()
         return answer.status, answer.read()
 
@@ -129,15 +140,17 @@ def circumstances() -> dict[str, object]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": {
-            name: version(name) for name in ("chdb", "litestar", "granian", "redis", "psycopg")
+            name: version(name)
+            for name in ("chdb", "litestar", "granian", "redis", "psycopg", "aiohttp")
         },
+        "load_average": [round(value, 2) for value in os.getloadavg()],
     }
 
 
-def keep(name: str, figures: Sequence[Figure]) -> Path:
-    """Write the figures of one run with their circumstances; returns the file."""
+def keep(name: str, found: Mapping[str, object]) -> Path:
+    """Write what one run found with its circumstances; returns the file."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{name}.json"
-    body = {**circumstances(), "figures": msgspec.to_builtins(figures)}
+    body = {**circumstances(), **msgspec.to_builtins(found)}
     path.write_text(json.dumps(body, indent=2) + "\n")
     return path

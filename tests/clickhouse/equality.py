@@ -108,7 +108,7 @@ ROLLUPS = [
         select
             item_id, (extract(epoch from date_trunc('hour', event_time)))::bigint,
             {count("impression")}, {count("view")},
-            (coalesce(sum(completion) filter (where action = 'view'), 0) * 10)::bigint,
+            (coalesce(sum(completion::float8) filter (where action = 'view'), 0) * 10)::bigint,
             count(completion) filter (where action = 'view'),
             coalesce(sum(watch_ms) filter (where action = 'view'), 0)::bigint,
             {net("like", "unlike")}, {count("share")}, {net("comment", "uncomment")},
