@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,9 @@ DataDir = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="For a script: one JSON document.")]
 DEFAULT_DATA_DIR = ROOT / ".nova"
 
+# Where there is no terminal, nobody waits longer than this for a sign of life.
+QUIET_SECONDS = 5.0
+
 
 def say(message: str) -> None:
     """Tell the person what happens."""
@@ -36,11 +40,16 @@ def fail(message: str) -> None:
 
 @contextlib.contextmanager
 def step(doing: str) -> Iterator[None]:
-    """Show a long step while it runs, and how long it took."""
+    """Show a step while it runs, and how long it took; in a log, the start of long ones only."""
     began = time.monotonic()
     if err.is_terminal:
         with err.status(f"{doing} …"):
             yield
     else:
-        yield
+        announcing = threading.Timer(QUIET_SECONDS, say, [f"{doing} …"])
+        announcing.start()
+        try:
+            yield
+        finally:
+            announcing.cancel()
     err.print(f"[green]✓[/green] {doing} [dim]({time.monotonic() - began:.1f} s)[/dim]")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, out, say, step
+from api.cli.console import DEFAULT_DATA_DIR, QUIET_SECONDS, AsJson, DataDir, err, out, say, step
 from api.importing import progress as importing
 from api.importing.hackernews import import_hackernews
 from api.importing.kuairand import import_kuairand
@@ -103,21 +105,8 @@ def run(
     """Load into Postgres, land in ClickHouse, refresh the ranking, report."""
     settings = System(data_dir).settings_to_use(*STORES)
     require_stores(settings)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=err,
-        disable=not err.is_terminal,
-    ) as bars:
-        bar = bars.add_task("reading", total=None)
-        report = load(
-            settings,
-            lambda doing, done, total: bars.update(
-                bar, description=doing, completed=done, total=total
-            ),
-        )
+    with shown_progress() as progress:
+        report = load(settings, progress)
     with step("landing in ClickHouse"):
         land_until_settled(settings)
     with step("ranking"):
@@ -126,6 +115,33 @@ def run(
         out.print(msgspec.json.format(msgspec.json.encode(report)).decode(), markup=False)
     else:
         show(report)
+
+
+@contextlib.contextmanager
+def shown_progress() -> Iterator[importing.Progress]:
+    """Show how far an import is: a bar on a terminal, elsewhere a line now and then."""
+    if not err.is_terminal:
+        yield LineProgress()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=err) as bars:
+        bar = bars.add_task("reading", total=None)
+        yield lambda step, done, total: bars.update(
+            bar, description=step, completed=done, total=total
+        )
+
+
+class LineProgress:
+    """Says a line when there was none for some seconds."""
+
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """Hear that `done` of `total` lines are through."""
+        if time.monotonic() - self._said >= QUIET_SECONDS:
+            self._said = time.monotonic()
+            say(f"{step}: {done:,} of {total:,} lines")
 
 
 def show(report: ImportReport) -> None:
