@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import struct
 from collections.abc import Iterable, Sequence
 from hashlib import sha1
 from itertools import islice
@@ -32,13 +33,18 @@ from api.snapshots import seen
 from api.snapshots.largeposts import POSTS_KEPT_SECONDS, POSTS_KEY, POSTS_MOST
 from api.stores import RedisStore, StoreUnavailableError
 
-NOTE_TOUCH = (Path(__file__).parent / "lua" / "note_touch.lua").read_text()
+NOTE_TOUCH = (
+    f"local BITS = {seen.BITS}\nlocal HASHES = {seen.HASHES}\n"
+    + (Path(__file__).parent / "lua" / "note_touch.lua").read_text()
+)
 
 # Longer than what was made before a touch lives: a snapshot a day, its cursors two hours.
 KEPT_SECONDS = 2 * seen.DAY_SECONDS
 # A viewer who hides more within two days may see some of them in snapshots that exist already;
 # rankings are without them all the same.
 HIDDEN_MOST = 1_000  # users (count)
+
+HASHES = struct.Struct(">HH")
 
 AT_ONCE = 250  # touches of one round trip (count)
 LATE_MOST = 5_000  # touches kept while Redis is away (count)
@@ -181,8 +187,6 @@ class Touches:
         ]
         lists: tuple[Sequence[Any], ...] = (
             touch.item_types if touch.is_reranked else (),
-            bits_of(touch.seen_videos),
-            bits_of(touch.seen_posts),
             packed(touch.hidden_users),
             packed(touch.unhidden_users),
         )
@@ -191,6 +195,8 @@ class Touches:
             self._position(touch.txid),
             KEPT_SECONDS,
             HIDDEN_MOST,
+            packed_hashes(touch.seen_videos),
+            packed_hashes(touch.seen_posts),
         ]
         for values in lists:
             arguments += [len(values), *values]
@@ -263,9 +269,9 @@ class Touches:
         log.info("late touches noted")
 
 
-def bits_of(item_ids: Iterable[int]) -> list[int]:
-    """Return the bits that items set in the seen filter."""
-    return [place for item_id in item_ids for place in seen.places(*seen.hashes(item_id))]
+def packed_hashes(item_ids: Iterable[int]) -> bytes:
+    """Return the start and step of items in the seen filter, 4 bytes each item."""
+    return b"".join(HASHES.pack(*seen.hashes(item_id)) for item_id in item_ids)
 
 
 def packed(user_ids: Iterable[int]) -> list[bytes]:

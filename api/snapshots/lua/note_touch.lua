@@ -2,8 +2,10 @@
 --
 -- KEYS  1 touched, 2 seen videos of today, 3 seen posts of today, 4 hidden users
 -- ARGV  1 mark, 2 position of the write ('' for none, 'now' for this clock), 3 seconds kept,
---       4 most hidden users, then five lists, each its length first: types of items to be ranked
---       anew, places of videos, places of posts, users to hide, users not to hide any more
+--       4 most hidden users, 5 videos seen and 6 posts seen (start and step of each, 16 bits), then
+--       three lists, each its length first: types of items to be ranked anew, users to hide, users
+--       not to hide any more
+-- touches.py writes the constants in front: BITS, HASHES, as read_page.lua has them.
 --
 -- Ids are 8 bytes and never become numbers. Positions do: they stay below 2^53.
 local kept, most_hidden = ARGV[3], tonumber(ARGV[4])
@@ -14,7 +16,7 @@ if position == 'now' then
     position = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
 end
 
-local at = 5
+local at = 7
 local function each(work)
     local count = tonumber(ARGV[at])
     for i = at + 1, at + count do work(ARGV[i]) end
@@ -37,12 +39,19 @@ local function hide(user)
     redis.call('SADD', KEYS[4], user)
 end
 
-if each(touch) then redis.call('EXPIRE', KEYS[1], kept) end
-for _, key in ipairs({KEYS[2], KEYS[3]}) do
-    if each(function(place) redis.call('SETBIT', key, place, 1) end) then
-        redis.call('EXPIRE', key, kept)
+local function see(key, items)
+    if items == '' then return end
+    for i = 1, #items, 4 do
+        local a, b, c, d = string.byte(items, i, i + 3)
+        local start, step = a * 256 + b, c * 256 + d
+        for hash = 0, HASHES - 1 do redis.call('SETBIT', key, (start + hash * step) % BITS, 1) end
     end
+    redis.call('EXPIRE', key, kept)
 end
+
+if each(touch) then redis.call('EXPIRE', KEYS[1], kept) end
+see(KEYS[2], ARGV[5])
+see(KEYS[3], ARGV[6])
 if each(hide) then redis.call('EXPIRE', KEYS[4], kept) end
 each(function(user) redis.call('SREM', KEYS[4], user) end)
 return 1
