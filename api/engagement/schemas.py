@@ -7,8 +7,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from api.events.schemas import SAYS_SOMETHING, FeedRequestId, Time
-from api.ids import ItemId
+from api.events.schemas import BLANK, SAYS_SOMETHING, FeedRequestId, Time
+from api.ids import END, ItemId
 from api.reels.schemas import Count, Id
 
 LONGEST_COMMENT = 2_000  # characters
@@ -84,7 +84,7 @@ class NewPost(Struct, frozen=True):
                 Meta(
                     min_length=1,
                     max_length=LONGEST_HASHTAG,
-                    pattern=r"^[^\s#\x00]+$",
+                    pattern=rf"^[^#{BLANK}]+{END}",
                     description="Without the hash sign",
                 ),
             ]
