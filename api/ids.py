@@ -10,7 +10,9 @@ from msgspec import Meta
 from api.auth import LARGEST_USER_ID as LARGEST_ID
 from api.errors import FieldError, NotFoundError
 
-PATTERN = "^(0|[1-9][0-9]{0,18})$"
+# Python's `$` also stands before a last line feed, that of JSON schema does not.
+END = r"$(?!\n)"
+PATTERN = f"^(0|[1-9][0-9]{{0,18}}){END}"
 
 PathId = Annotated[str, PathParameter(pattern=PATTERN, description="63-bit id")]
 ItemId = (

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from api.ids import ItemId
+from api.ids import END, ItemId
 
 MOST_EVENTS = 100  # of one batch (count)
 
@@ -17,10 +17,12 @@ SEMANTIC_VERSION = (
     r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
     r"(-(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
     r"(\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
-    r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?$"
-)
+    r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?"
+) + END
+# White space and control characters, one by one: Python's `\s` is not that of JSON schema.
+BLANK = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 # Postgres stores every character but NUL.
-SAYS_SOMETHING = r"^[^\x00]*[^\s\x00][^\x00]*$"
+SAYS_SOMETHING = rf"^[^\x00]*[^{BLANK}][^\x00]*$"
 
 ItemType = Annotated[Literal["video", "post"], Meta(description="Kind of the item")]
 Action = Literal[

@@ -8,11 +8,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Raw, Struct
 
+from api.ids import PATTERN
+
 Count = Annotated[int, Meta(ge=0)]
 Id = Annotated[
     str,
     Meta(
-        pattern="^(0|[1-9][0-9]{0,18})$",
+        pattern=PATTERN,
         description="63-bit id, as a string: real ids exceed 2^53",
     ),
 ]
