@@ -32,7 +32,7 @@ POSTS_KEPT_SECONDS = 3_600
 CHECKS_AT_ONCE = 4  # queries of one process (count)
 CHECK_SECONDS = 0.1
 
-FOLLOWS_ANY = (Path(__file__).parent / "sql" / "follows_any.sql").read_text()
+FOLLOWS_ANY = (Path(__file__).parent / "sql" / "postgres" / "follows_any.sql").read_text()
 
 
 class Entry(NamedTuple):

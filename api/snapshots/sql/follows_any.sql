@@ -1,9 +1,0 @@
--- Whether a viewer follows one of some authors: as many steps in the key as there are authors.
-select exists (
-    select
-    from app.follows
-    where
-        follower_id = %(viewer_id)s
-        and followee_id = any(%(author_ids)s)
-        and not deleted
-) as is_follower
