@@ -263,12 +263,12 @@ class Bench:
         while last.is_held is known.is_held and len(steps) < STEPS_MOST and rate > SLOWEST_RATE:
             rate *= factor
             say(f"measuring {rate:,.0f} events/s")
-            last = self.over_http(f"{rate:,.0f} events/s", rate, STEP_SECONDS)
+            last = self.over_http(f"{rate:,.0f}/s", rate, STEP_SECONDS)
             steps.append(last)
         if last.is_held is not known.is_held:
             between = rate / math.sqrt(factor)
             say(f"measuring {between:,.0f} events/s")
-            steps.append(self.over_http(f"{between:,.0f} events/s", between, STEP_SECONDS))
+            steps.append(self.over_http(f"{between:,.0f}/s", between, STEP_SECONDS))
         return steps
 
     # ---------- afterwards
@@ -321,9 +321,9 @@ def measure_events(settings: Settings, system: System, rate: float, seconds: flo
         bench = Bench(settings, system, Path(folder))
         land_until_settled(settings)
         say(f"measuring {rate:,.0f} events/s for {seconds:g} s")
-        asked = bench.over_http(f"{rate:,.0f} events/s", rate, seconds)
+        asked = bench.over_http(f"{rate:,.0f}/s", rate, seconds)
         say("measuring Postgres alone")
-        straight = bench.straight_to_postgres("straight to Postgres")
+        straight = bench.straight_to_postgres("function")
         steps = bench.search(asked)
         say("comparing both databases with what was acknowledged")
         held = [load.achieved_per_second for load in (asked, *steps) if load.is_held]
@@ -344,13 +344,11 @@ def measure_events(settings: Settings, system: System, rate: float, seconds: flo
 def show_events(report: EventsReport) -> None:
     """Print what was measured, and whether everything arrived once."""
     loads = [report.asked, *report.steps, report.direct]
-    latencies = Table(
-        "batches of 100", "events/s", "batches", "answers", "p50", "p95", "p99", "max"
-    )
+    latencies = Table("asked", "events/s", "batches", "answers", "p50", "p95", "p99", "max")
     for load in loads:
         answers = ", ".join(f"{count:,} {answer}" for answer, count in sorted(load.answers.items()))
         latencies.add_row(
-            load.name + (" (held)" if load.is_held and load.asked_per_second else ""),
+            load.name + (" held" if load.is_held and load.asked_per_second else ""),
             f"{load.achieved_per_second:,.0f}",
             f"{load.batches:,}",
             answers,
@@ -360,6 +358,10 @@ def show_events(report: EventsReport) -> None:
     for load in loads:
         used = ", ".join(f"{name} {cores:.2f}" for name, cores in load.cores.items() if cores)
         out.print(f"{load.name}: cores: {used}; all landed after {load.landed_after_ms:,.0f} ms")
+    out.print(
+        f"{report.items:,} items, {report.viewers:,} viewers, {report.workers} API workers; "
+        f"{report.asked.clients}; straight to the function: {report.direct.clients}"
+    )
     out.print(
         f"highest rate held: {report.highest_held_per_second:,.0f} events/s; straight to Postgres "
         f"{report.direct.achieved_per_second:,.0f}; ratio {report.http_to_direct_ratio}"
