@@ -15,7 +15,8 @@ as $$
 declare
     v_problems jsonb;
     v_is_good boolean := false;
-    v_has_reactions boolean;
+    v_device jsonb;
+    v_app_ver text;
     v_events app.events[];
     v_unknown integer;
     v_oldest timestamptz;
@@ -27,13 +28,18 @@ begin
         and jsonb_array_length(p_events) <= 100
         and not jsonb_path_exists(p_events, 'strict $[*] ? (@.type() != "object")')
     then
+        -- Most of a batch names one device and version: what is known to be good is compared.
+        v_device := case when app.is_device(p_events #> '{0,device}') then p_events #> '{0,device}' end;
+        v_app_ver := case
+            when app.is_semantic_version(p_events #>> '{0,app_ver}') then p_events #>> '{0,app_ver}'
+        end;
+
         -- `case` asks one after the other, so a cast is reached only when it is safe.
         select
             coalesce(
                 bool_and(
                     case
-                        when app.is_event_time(batch.event_time) is not true then false
-                        when not app.is_timely(batch.event_time::timestamptz) then false
+                        when not pg_input_is_valid(batch.event_time, 'timestamptz') then false
                         when app.is_id(batch.item_id) is not true then false
                         when app.is_item_type(batch.item_type) is not true then false
                         when app.is_client_action(batch.action) is not true then false
@@ -44,16 +50,27 @@ begin
                             batch.action <> 'view'
                             and (batch.watch_ms::integer > 0 or batch.completion is not null)
                             then false
-                        when app.is_device(batch.device) is not true then false
-                        when app.is_semantic_version(batch.app_ver) is not true then false
+                        when
+                            (batch.device = v_device or app.is_device(batch.device)) is not true
+                            then false
+                        when
+                            (
+                                batch.app_ver = v_app_ver
+                                or app.is_semantic_version(batch.app_ver)
+                            ) is not true
+                            then false
                         when app.is_uuid(batch.feed_request_id) is false then false
                         else true
                     end
-                ),
+                )
+                -- All times at once, one a line: an expression is prepared for every text anew,
+                -- and that takes longer than matching. A valid time holds no line of its own.
+                and string_agg(batch.event_time, e'\n')
+                ~ ('^' || app.event_time_pattern() || '(\n' || app.event_time_pattern() || ')*$')
+                and count(*) = count(batch.event_time),
                 true
-            ),
-            bool_or(batch.action in ('like', 'unlike', 'not_interested'))
-        into v_is_good, v_has_reactions
+            )
+        into v_is_good
         from jsonb_to_recordset(p_events) as batch (
             event_time text,
             item_id text,
@@ -122,7 +139,11 @@ begin
         ) as batch;
     end if;
 
-    if not v_is_good or not app.has_event_partitions(v_oldest, v_newest) then
+    if
+        not v_is_good
+        or not app.is_timely(v_newest)
+        or not app.has_event_partitions(v_oldest, v_newest)
+    then
         select jsonb_agg(to_jsonb(problems)) into v_problems
         from app.event_problems(p_events) as problems;
         if v_problems is not null then

@@ -25,7 +25,6 @@ set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
-    v_events app.events[] := p_events;
     v_reactions app.events[];
 begin
     -- Few events are reactions, and only they need what follows.
@@ -35,11 +34,7 @@ begin
         where event.action in ('like', 'unlike', 'not_interested')
     );
     if v_reactions <> '{}' then
-        v_events := app.settle_reactions(v_reactions) || array(
-            select event
-            from unnest(p_events) as event
-            where event.action not in ('like', 'unlike', 'not_interested')
-        );
+        v_reactions := app.settle_reactions(v_reactions);
     end if;
 
     with new_events as (
@@ -61,7 +56,14 @@ begin
             device,
             app_ver,
             feed_request_id
-        from unnest(v_events)
+        from (
+            select *
+            from unnest(p_events)
+            where action not in ('like', 'unlike', 'not_interested')
+            union all
+            select *
+            from unnest(v_reactions)
+        ) as events
         order by
             event_time,
             idempotent_key
