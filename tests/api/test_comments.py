@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import pytest
-
 from api.cursor import CommentPlace, CursorCodec
 from tests.api.conftest import Api, Token, World, new_id, problem_of
 
@@ -98,14 +96,11 @@ async def test_only_its_author_takes_a_comment_back(
         problem_of(response, 404, "not-found", "comment_id")
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"body": None}, {"body": 1}, {"body": ""}, {"body": " \n\t"}, {"body": "a\0"}]
-)
-async def test_a_comment_says_something(
-    writing: Api, bearer: Token, world: World, body: Any
-) -> None:
-    response = await writing.post(addresses(world)[0], headers=bearer(world.viewer), json=body)
-    problem_of(response, 400, "invalid-request", "body")
+async def test_a_comment_says_something(writing: Api, bearer: Token, world: World) -> None:
+    bodies: list[Any] = [None, 1, "", " \n\t", "a\0"]
+    for body in ({}, *({"body": body} for body in bodies)):
+        response = await writing.post(addresses(world)[0], headers=bearer(world.viewer), json=body)
+        problem_of(response, 400, "invalid-request", "body")
 
 
 async def test_a_comment_has_2000_characters(writing: Api, bearer: Token, world: World) -> None:

@@ -6,8 +6,6 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from tests.api.conftest import Api, Token, World, new_id, problem_of
 
 BASE = "/api/v1"
@@ -103,31 +101,28 @@ async def test_a_batch_of_playbacks(writing: Api, bearer: Token, world: World) -
     assert (empty.status_code, empty.json()) == (200, {"received": 0, "deduped": 0})
 
 
-@pytest.mark.parametrize(
-    ("fault", "status", "fields"),
-    [
-        ({"completion_percent": 100.1}, 400, ["watches[1].completion_percent"]),
-        ({"watch_ms": -1}, 400, ["watches[1].watch_ms"]),
-        ({"watch_ms": None}, 400, ["watches[1].watch_ms"]),
-        ({"video_id": "one"}, 400, ["watches[1].video_id"]),
-        ({"video_id": 2**63 - 1}, 404, ["watches[1].video_id"]),
-        ({"event_time": "2001-01-01T00:00:00Z"}, 400, ["watches[1].event_time"]),
-        ({"feed_request_id": "x"}, 400, ["watches[1].feed_request_id"]),
-    ],
-)
+BAD_PLAYBACKS: list[tuple[dict[str, Any], int, str]] = [
+    ({"completion_percent": 100.1}, 400, "completion_percent"),
+    ({"watch_ms": -1}, 400, "watch_ms"),
+    ({"watch_ms": None}, 400, "watch_ms"),
+    ({"video_id": "one"}, 400, "video_id"),
+    ({"video_id": 2**63 - 1}, 404, "video_id"),
+    ({"event_time": "2001-01-01T00:00:00Z"}, 400, "event_time"),
+    ({"feed_request_id": "x"}, 400, "feed_request_id"),
+]
+
+
 async def test_one_bad_playback_refuses_the_batch(
-    writing: Api,
-    bearer: Token,
-    world: World,
-    fault: dict[str, Any],
-    status: int,
-    fields: list[str],
+    writing: Api, bearer: Token, world: World
 ) -> None:
     good = WATCH | {"video_id": world.video}
-    response = await writing.post(
-        f"{BASE}/reels/watch", headers=bearer(world.viewer), json={"watches": [good, good | fault]}
-    )
-    problem_of(response, status, {400: "invalid-request", 404: "not-found"}[status], *fields)
+    for fault, status, field in BAD_PLAYBACKS:
+        watches = {"watches": [good, good | fault]}
+        response = await writing.post(
+            f"{BASE}/reels/watch", headers=bearer(world.viewer), json=watches
+        )
+        slug = {400: "invalid-request", 404: "not-found"}[status]
+        problem_of(response, status, slug, f"watches[1].{field}")
     assert world.events() == 0
 
 
@@ -161,67 +156,56 @@ SENT: list[tuple[str, str, dict[str, Any] | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "action", "body"), SENT)
-async def test_what_is_not_there(
-    writing: Api,
-    bearer: Token,
-    world: World,
-    method: str,
-    action: str,
-    body: dict[str, Any] | None,
-) -> None:
-    kinds = [("reels", world.deleted_video)]
-    if action not in ("watch", "not-interested"):
-        kinds.append(("posts", world.deleted_post))
-    for kind, deleted in kinds:
-        for item_id, status, slug in (
-            (new_id(), 404, "not-found"),
-            (2**63, 404, "not-found"),
-            (deleted, 410, "gone"),
-            ("one", 400, "invalid-request"),
-            (-1, 400, "invalid-request"),
-            ("9" * 400, 400, "invalid-request"),
-        ):
-            response = await writing.request(
-                method,
-                f"{BASE}/{kind}/{item_id}/{action}",
-                headers=bearer(world.viewer),
-                json=body,
-            )
-            problem_of(response, status, slug, "item_id")
+async def test_what_is_not_there(writing: Api, bearer: Token, world: World) -> None:
+    for method, action, body in SENT:
+        kinds = [("reels", world.deleted_video)]
+        if action not in ("watch", "not-interested"):
+            kinds.append(("posts", world.deleted_post))
+        for kind, deleted in kinds:
+            for item_id, status, slug in (
+                (new_id(), 404, "not-found"),
+                (2**63, 404, "not-found"),
+                (deleted, 410, "gone"),
+                ("one", 400, "invalid-request"),
+                (-1, 400, "invalid-request"),
+                ("9" * 400, 400, "invalid-request"),
+            ):
+                address = f"{BASE}/{kind}/{item_id}/{action}"
+                response = await writing.request(
+                    method, address, headers=bearer(world.viewer), json=body
+                )
+                problem_of(response, status, slug, "item_id")
     assert world.events() == 0
 
 
-@pytest.mark.parametrize(
-    ("action", "body", "field"),
-    [
-        ("share", {}, "share_target"),
-        ("share", {"share_target": ""}, "share_target"),
-        ("share", {"share_target": " \t"}, "share_target"),
-        ("share", {"share_target": "x" * 65}, "share_target"),
-        ("share", {"share_target": "a\0b"}, "share_target"),
-        ("share", {"share_target": None}, "share_target"),
-        ("share", [], "body"),
-        ("share", None, "body"),
-        ("watch", WATCH | {"completion_percent": -0.1}, "completion_percent"),
-        ("watch", WATCH | {"completion_percent": "50"}, "completion_percent"),
-        ("watch", WATCH | {"watch_ms": 1.5}, "watch_ms"),
-        ("watch", WATCH | {"watch_ms": 86_400_001}, "watch_ms"),
-        ("watch", {"completion_percent": 1}, "watch_ms"),
-        ("watch", {"watch_ms": 1}, "completion_percent"),
-        ("watch", WATCH | {"feed_request_id": "1"}, "feed_request_id"),
-        ("watch", WATCH | {"event_time": "2026-11-21T12:00:00"}, "event_time"),
-        ("watch", WATCH | {"event_time": "2999-01-01T00:00:00Z"}, "event_time"),
-        ("watch", WATCH | {"event_time": "2001-01-01T00:00:00Z"}, "event_time"),
-    ],
-)
-async def test_bad_bodies_name_the_field(
-    writing: Api, bearer: Token, world: World, action: str, body: Any, field: str
-) -> None:
-    response = await writing.post(
-        f"{BASE}/reels/{world.video}/{action}", headers=bearer(world.viewer), json=body
-    )
-    problem_of(response, 400, "invalid-request", field)
+BAD_BODIES: list[tuple[str, Any, str]] = [
+    ("share", {}, "share_target"),
+    ("share", {"share_target": ""}, "share_target"),
+    ("share", {"share_target": " \t"}, "share_target"),
+    ("share", {"share_target": "x" * 65}, "share_target"),
+    ("share", {"share_target": "a\0b"}, "share_target"),
+    ("share", {"share_target": None}, "share_target"),
+    ("share", [], "body"),
+    ("share", None, "body"),
+    ("watch", WATCH | {"completion_percent": -0.1}, "completion_percent"),
+    ("watch", WATCH | {"completion_percent": "50"}, "completion_percent"),
+    ("watch", WATCH | {"watch_ms": 1.5}, "watch_ms"),
+    ("watch", WATCH | {"watch_ms": 86_400_001}, "watch_ms"),
+    ("watch", {"completion_percent": 1}, "watch_ms"),
+    ("watch", {"watch_ms": 1}, "completion_percent"),
+    ("watch", WATCH | {"feed_request_id": "1"}, "feed_request_id"),
+    ("watch", WATCH | {"event_time": "2026-11-21T12:00:00"}, "event_time"),
+    ("watch", WATCH | {"event_time": "2999-01-01T00:00:00Z"}, "event_time"),
+    ("watch", WATCH | {"event_time": "2001-01-01T00:00:00Z"}, "event_time"),
+]
+
+
+async def test_bad_bodies_name_the_field(writing: Api, bearer: Token, world: World) -> None:
+    for action, body, field in BAD_BODIES:
+        response = await writing.post(
+            f"{BASE}/reels/{world.video}/{action}", headers=bearer(world.viewer), json=body
+        )
+        problem_of(response, 400, "invalid-request", field)
     assert world.events() == 0
 
 
