@@ -17,12 +17,14 @@ Event = Callable[..., dict[str, Any]]
 Refused = Callable[[str], Any]
 
 COUNT = "select (select count(*) from app.events), (select count(*) from app.unknown_item_events)"
-INGEST = "select received, deduped, queued from app.ingest_events(7, app.read_json(%s, 'events'))"
+INGEST = "select received, deduped, queued from app.ingest_events(7, %s)"
 
+# What the type jsonb holds: the function never sees the rest.
+finite_floats = st.floats(allow_nan=False, allow_infinity=False)
 text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    st.none() | st.booleans() | st.integers() | finite_floats | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner),
     max_leaves=8,
 )
 just_now = datetime.now(UTC).replace(microsecond=0)
@@ -98,9 +100,8 @@ def test_any_json_is_stored_as_a_whole_or_refused_as_a_whole(
         assert shared_world.execute(COUNT).fetchone() == before
         told = json.loads(exc.diag.message_detail or "")["errors"]
         assert told
-        if "must be JSON" not in told[0]["message"]:
-            listed = problems(shared_world, body)
-            assert [(e["index"], e["field"], e["message"]) for e in told] == listed
+        listed = problems(shared_world, body)
+        assert [(e["index"], e["field"], e["message"]) for e in told] == listed
         return
 
     assert row is not None
@@ -110,18 +111,6 @@ def test_any_json_is_stored_as_a_whole_or_refused_as_a_whole(
     after = shared_world.execute(COUNT).fetchone()
     assert before is not None
     assert after == (before[0] + received - deduped - queued, before[1] + queued)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [r'["\u0000"]', r'["\ud800"]', "[1e1000000]", "[" * 50_000 + "]" * 50_000, "[", "", "nul"],
-)
-def test_json_that_cannot_be_stored_is_a_bad_field(
-    shared_world: Connection, refused: Refused, body: str
-) -> None:
-    with refused("NV400") as refusal:
-        shared_world.execute(INGEST, (body,))
-    assert refusal.field == "events"
 
 
 def test_every_faulty_field_of_every_bad_event_is_told(
