@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -11,6 +12,7 @@ import typer
 from msgspec import Struct
 from rich.table import Table
 
+from api.actionable import ActionableError
 from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, fail, out, say
 from api.settings import Settings
 from api.stack.status import require_stores
@@ -159,4 +161,8 @@ def show(figures: list[Figure], as_json: bool) -> None:
     out.print(table)
 
 
-app()
+try:
+    app()
+except ActionableError as exc:
+    fail(str(exc))
+    sys.exit(1)

@@ -45,6 +45,7 @@ PAGE_PATH = "/api/v1/reels?limit=50"
 LIKABLE_ITEMS = 20  # from the top of the page (count)
 # Affinity goes from "no history" to the highest there is; age takes a thousandth of this.
 RAISED_SCORE = 0.01
+NOT_SHOWN = {"like_count": -1, "ranking_score": -1.0}
 
 ROLLED_UP = """
 select video_id, sum(views)
@@ -87,6 +88,7 @@ class FreshnessReport(Struct):
     likes: int
     likes_counted: int
     likes_ranked: int
+    likes_missed: list[str]
     next_page: Lag
     refreshes: list[Refresh]
 
@@ -276,11 +278,16 @@ def plays(viewer_id: int, video: Ranked) -> bytes:
 
 
 class LikesSeen(Struct):
-    """How many next pages had the like in the count, and in the ranking; how long they took."""
+    """
+    How many next pages had the like in the count, and in the ranking; how long they took.
+
+    `missed` says of the others how it was liked, how long the page took, and its own words.
+    """
 
     counted: int
     ranked: int
     page_ms: list[float]
+    missed: list[str]
 
 
 def likes(settings: Settings, count: int) -> LikesSeen:
@@ -290,12 +297,12 @@ def likes(settings: Settings, count: int) -> LikesSeen:
     Each time as somebody new, so that the ranking's answer is known: the creator of what was liked
     becomes the one they like most.
     """
-    found = LikesSeen(0, 0, [])
+    found = LikesSeen(0, 0, [], [])
     client = Client(settings.public_base_url)
     chance = random.Random(count)  # noqa: S311
     for number, viewer_id in enumerate(new_viewers(count)):
         token = issue_token(settings, user_id=viewer_id, ttl_seconds=600)
-        before = chance.choice(page(client, token)[:LIKABLE_ITEMS])
+        before = chance.choice(page(client, token)["data"][:LIKABLE_ITEMS])
         if number % 2:
             status, body = client.post(f"/api/v1/reels/{before['id']}/like", token)
         else:
@@ -303,22 +310,26 @@ def likes(settings: Settings, count: int) -> LikesSeen:
         if status not in (200, 202):
             raise SystemExit(f"a like was answered {status}: {body[:300]!r}")
         asked = time.perf_counter()
-        after = {item["id"]: item for item in page(client, token)}.get(before["id"])
+        answer = page(client, token)
         found.page_ms.append((time.perf_counter() - asked) * 1000)
-        if after is None:
-            continue
-        found.counted += after["like_count"] > before["like_count"]
-        found.ranked += after["ranking_score"] > before["ranking_score"] + RAISED_SCORE
+        after = {item["id"]: item for item in answer["data"]}.get(before["id"], NOT_SHOWN)
+        is_counted = after["like_count"] > before["like_count"]
+        is_ranked = after["ranking_score"] > before["ranking_score"] + RAISED_SCORE
+        found.counted += is_counted
+        found.ranked += is_ranked
+        if not (is_counted and is_ranked):
+            how = "a batch" if number % 2 == 0 else "POST like"
+            found.missed.append(f"by {how}, {found.page_ms[-1]:.0f} ms: {answer['meta']}")
     return found
 
 
-def page(client: Client, token: str) -> list[dict[str, Any]]:
-    """Return the items of a first page."""
+def page(client: Client, token: str) -> dict[str, Any]:
+    """Return a first page."""
     status, body = client.get(PAGE_PATH, token)
     if status != 200:
         raise SystemExit(f"a page was answered {status}: {body[:300]!r}")
-    items: list[dict[str, Any]] = msgspec.json.decode(body)["data"]
-    return items
+    answer: dict[str, Any] = msgspec.json.decode(body)
+    return answer
 
 
 def like(viewer_id: int, video_id: str) -> bytes:
@@ -382,6 +393,7 @@ def measure_freshness(settings: Settings, count: int) -> FreshnessReport:
         likes=count,
         likes_counted=seen.counted,
         likes_ranked=seen.ranked,
+        likes_missed=seen.missed,
         next_page=lag("next page after a like", seen.page_ms),
         refreshes=refreshes,
     )
@@ -402,6 +414,8 @@ def show_freshness(report: FreshnessReport) -> None:
         f"likes in the next page: {report.likes_counted} of {report.likes} counted, "
         f"{report.likes_ranked} of {report.likes} ranked by"
     )
+    for missed in report.likes_missed:
+        out.print(f"missed {missed}", markup=False)
     refreshes = Table("precomputed model", "refreshed in (ms)", "rows read")
     for refresh in report.refreshes:
         refreshes.add_row(refresh.model, f"{refresh.duration_ms:,}", f"{refresh.read_rows:,}")
