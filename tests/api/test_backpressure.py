@@ -13,7 +13,9 @@ import msgspec
 import psycopg
 import pytest
 import redis
+from prometheus_client import REGISTRY
 
+from api.counters.store import CounterStore
 from api.settings import Settings
 from api.stack.ports import free_port
 from api.stores import (
@@ -300,6 +302,22 @@ async def test_without_redis_writes_are_taken(
             "/api/v1/events", headers=bearer(world.viewer), json=batch(world, 0)
         )
         assert response.json() == {"received": 10, "deduped": 0}
+
+
+async def test_an_effect_that_breaks_is_ours_not_the_clients(
+    writing: Api, world: World, bearer: Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("broken")
+
+    def failed() -> float:
+        return REGISTRY.get_sample_value("nova_write_effects_failed_total") or 0
+
+    monkeypatch.setattr(CounterStore, "keep", broken)
+    before = failed()
+    response = await writing.post(f"/api/v1/reels/{world.video}/like", headers=bearer(world.viewer))
+    assert response.json() == {"like_count": 1, "liked": True}
+    assert failed() == before + 1
 
 
 async def test_writes_count_towards_the_limit(
