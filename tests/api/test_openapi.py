@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import psycopg
 import pytest
 from jsonschema.validators import Draft202012Validator
@@ -39,6 +40,12 @@ insert into app.comments (id, user_id, item_type, item_id, body) values
 """
 
 Document = dict[str, Any]
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """A busy machine must not answer 503."""
+    return msgspec.structs.replace(settings, postgres_timeout_ms=30_000)
 
 
 @pytest.fixture
