@@ -18,6 +18,9 @@ from api.actionable import ActionableError
 # `exec` keeps the pid, so what the shell writes is the server's.
 RECORD_PID = 'echo $$ >"$0" && exec "$@"'
 
+# When a process was made is reckoned from the boot, and moves when the clock is set.
+CLOCK_SLACK_SECONDS = 10.0
+
 
 class StartError(ActionableError):
     """A server did not come up; the message ends with the last lines of its log."""
@@ -90,7 +93,7 @@ class ManagedProcess(ABC):
             return None
         try:
             # Whoever was given the number after our child is younger than the file.
-            is_ours = psutil.Process(pid).create_time() <= written + 1.0
+            is_ours = psutil.Process(pid).create_time() <= written + CLOCK_SLACK_SECONDS
         except psutil.NoSuchProcess:
             return pid
         return pid if is_ours else None
