@@ -209,8 +209,9 @@ Token = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
-def bearer(settings: Settings) -> Token:
-    """Headers of a viewer."""
+def bearer() -> Token:
+    """Headers of a viewer; every service of the tests has the same secret."""
+    settings = settings_on()
 
     def headers(
         viewer_id: int, *, ttl_seconds: int = 600, is_admin: bool = False
