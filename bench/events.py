@@ -56,6 +56,8 @@ STEP_FACTOR = 1.25
 STEPS_MOST = 8
 SLOWEST_RATE = 500.0  # events per second
 
+SHOWN_CORES = 0.01
+
 ACCEPTED = 202
 WORDS = {openloop.TIMED_OUT: "timed out", openloop.NOT_ANSWERED: "no answer", ACCEPTED: "202"}
 
@@ -83,6 +85,10 @@ class Load(Struct):
     def errors(self) -> int:
         """Batches that were not accepted (count)."""
         return self.batches - self.answers.get(WORDS[ACCEPTED], 0)
+
+    def cpu_us_per_event(self, process: str) -> float:
+        """Return the processor time of a process by event sent (microseconds)."""
+        return self.cores[process] * self.seconds / self.events * 1_000_000
 
     @property
     def is_held(self) -> bool:
@@ -344,20 +350,27 @@ def measure_events(settings: Settings, system: System, rate: float, seconds: flo
 def show_events(report: EventsReport) -> None:
     """Print what was measured, and whether everything arrived once."""
     loads = [report.asked, *report.steps, report.direct]
-    latencies = Table("asked", "events/s", "batches", "answers", "p50", "p95", "p99", "max")
+    latencies = Table("asked", "events/s", "batches", "errors", "p50", "p95", "p99", "max (ms)")
     for load in loads:
-        answers = ", ".join(f"{count:,} {answer}" for answer, count in sorted(load.answers.items()))
         latencies.add_row(
             load.name + (" held" if load.is_held and load.asked_per_second else ""),
             f"{load.achieved_per_second:,.0f}",
             f"{load.batches:,}",
-            answers,
-            *(f"{ms:,.1f}" for ms in (load.p50_ms, load.p95_ms, load.p99_ms, load.max_ms)),
+            f"{load.errors:,}",
+            *(f"{ms:,.0f}" for ms in (load.p50_ms, load.p95_ms, load.p99_ms, load.max_ms)),
         )
     out.print(latencies)
     for load in loads:
-        used = ", ".join(f"{name} {cores:.2f}" for name, cores in load.cores.items() if cores)
-        out.print(f"{load.name}: cores: {used}; all landed after {load.landed_after_ms:,.0f} ms")
+        answers = ", ".join(f"{count:,} {answer}" for answer, count in sorted(load.answers.items()))
+        used = ", ".join(
+            f"{name} {cores:.2f} ({load.cpu_us_per_event(name):.0f})"
+            for name, cores in load.cores.items()
+            if cores >= SHOWN_CORES
+        )
+        out.print(
+            f"{load.name}: {answers}; landed {load.landed_after_ms:,.0f} ms after the last; "
+            f"cores (µs per event): {used}"
+        )
     out.print(
         f"{report.items:,} items, {report.viewers:,} viewers, {report.workers} API workers; "
         f"{report.asked.clients}; straight to the function: {report.direct.clients}"
