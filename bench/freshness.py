@@ -197,10 +197,11 @@ class Followed:
             before = scores[video.video_id].score_ppm
             probe = Probe(video.video_id, video.source, views.get(video.video_id, 0), before)
             probe.sent_at = time.perf_counter()
-            status, body = client.post(EVENTS_PATH, tokens[viewer], batch)
+            try:
+                answered(client, "POST", EVENTS_PATH, tokens[viewer], batch)
+            except RefusedError as exc:
+                raise SystemExit(str(exc)) from exc
             probe.answered_at = time.perf_counter()
-            if status != 202:
-                raise SystemExit(f"a batch was answered {status}: {body[:300]!r}")
             self.probes.append(probe)
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline and not self.failures and not self.all_seen():
@@ -295,40 +296,50 @@ def likes(settings: Settings, count: int) -> LikesSeen:
     Like something of a first page, as often as not within a batch of events, and ask again.
 
     Each time as somebody new, so that the ranking's answer is known: the creator of what was liked
-    becomes the one they like most.
+    becomes the one they like most. A request that fails is a like that was missed.
     """
     found = LikesSeen(0, 0, [], [])
     client = Client(settings.public_base_url)
     chance = random.Random(count)  # noqa: S311
     for number, viewer_id in enumerate(new_viewers(count)):
         token = issue_token(settings, user_id=viewer_id, ttl_seconds=600)
-        before = chance.choice(page(client, token)["data"][:LIKABLE_ITEMS])
-        if number % 2:
-            status, body = client.post(f"/api/v1/reels/{before['id']}/like", token)
-        else:
-            status, body = client.post(EVENTS_PATH, token, like(viewer_id, before["id"]))
-        if status not in (200, 202):
-            raise SystemExit(f"a like was answered {status}: {body[:300]!r}")
-        asked = time.perf_counter()
-        answer = page(client, token)
+        try:
+            before = chance.choice(
+                answered(client, "GET", PAGE_PATH, token)["data"][:LIKABLE_ITEMS]
+            )
+            if number % 2:
+                answered(client, "POST", f"/api/v1/reels/{before['id']}/like", token)
+            else:
+                answered(client, "POST", EVENTS_PATH, token, like(viewer_id, before["id"]))
+            asked = time.perf_counter()
+            page = answered(client, "GET", PAGE_PATH, token)
+        except RefusedError as exc:
+            found.missed.append(str(exc))
+            continue
         found.page_ms.append((time.perf_counter() - asked) * 1000)
-        after = {item["id"]: item for item in answer["data"]}.get(before["id"], NOT_SHOWN)
+        after = {item["id"]: item for item in page["data"]}.get(before["id"], NOT_SHOWN)
         is_counted = after["like_count"] > before["like_count"]
         is_ranked = after["ranking_score"] > before["ranking_score"] + RAISED_SCORE
         found.counted += is_counted
         found.ranked += is_ranked
         if not (is_counted and is_ranked):
-            how = "a batch" if number % 2 == 0 else "POST like"
-            found.missed.append(f"by {how}, {found.page_ms[-1]:.0f} ms: {answer['meta']}")
+            how = "POST like" if number % 2 else "a batch"
+            found.missed.append(f"by {how}, {found.page_ms[-1]:.0f} ms: {page['meta']}")
     return found
 
 
-def page(client: Client, token: str) -> dict[str, Any]:
-    """Return a first page."""
-    status, body = client.get(PAGE_PATH, token)
-    if status != 200:
-        raise SystemExit(f"a page was answered {status}: {body[:300]!r}")
-    answer: dict[str, Any] = msgspec.json.decode(body)
+class RefusedError(Exception):
+    """A request that was not answered as asked; says how it was."""
+
+
+def answered(
+    client: Client, method: str, path: str, token: str, body: bytes = b""
+) -> dict[str, Any]:
+    """Return what a request is answered; raises `RefusedError`."""
+    status, said = client.request(method, path, token, body)
+    if status not in (200, 202):
+        raise RefusedError(f"{method} {path} was answered {status}: {said[:300]!r}")
+    answer: dict[str, Any] = msgspec.json.decode(said)
     return answer
 
 

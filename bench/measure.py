@@ -57,10 +57,6 @@ class Client:
         """Return status and body."""
         return self.request("GET", path, token)
 
-    def post(self, path: str, token: str, body: bytes = b"") -> tuple[int, bytes]:
-        """Send JSON; return status and body. May arrive twice, as everything may."""
-        return self.request("POST", path, token, body)
-
     def request(self, method: str, path: str, token: str, body: bytes = b"") -> tuple[int, bytes]:
         """Ask; a connection the server closed while idle is opened again."""
         try:
