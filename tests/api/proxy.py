@@ -21,6 +21,7 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.requests = 0
+        self.wanted = b""  # count only requests with this text in them
         user, at, _ = parts.netloc.rpartition("@")
         self.url = parts._replace(netloc=f"{user}{at}127.0.0.1:{port}").geturl()
 
@@ -72,7 +73,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := await source.read(65_536):
                 if is_request:
-                    self.requests += 1
+                    self.requests += self.wanted in data
                     if self._delay_seconds:
                         await asyncio.sleep(self._delay_seconds)
                 sink.write(data)

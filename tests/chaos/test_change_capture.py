@@ -192,7 +192,7 @@ class Storm:
         blows: list[Callable[[], None]] = [self.kill_worker, self.kill_engine, self.cut_connections]
         began_at = time.monotonic()
         while (passed := time.monotonic() - began_at) < seconds or (
-            not self.seen["workers crashed between rows and record"] and passed < seconds + 30
+            not self.seen["workers crashed between rows and record"] and passed < seconds + 60
         ):
             for worker in [dead for dead in self.workers if not dead.is_alive()]:
                 self.seen["workers crashed between rows and record"] += (
@@ -281,14 +281,16 @@ class Storm:
         """
         Take a version, let another transaction take a later one and commit, then commit.
 
-        Waits until the later one has landed, which it must not do before the early one ends.
+        Waits until the later one has landed, which it must not do before the early one ends; with a
+        cursor over versions it does, as soon as a worker has begun.
         """
+        seconds = 60 if self.variant == "over_versions" else 2.5
         try:
             with psycopg.connect(self.postgres_url) as early:
                 early.execute("update app.users set username = 'early' where id = %s", [EARLY])
                 with psycopg.connect(self.postgres_url, autocommit=True) as late:
                     late.execute("update app.users set username = 'late' where id = %s", [LATE])
-                deadline = time.monotonic() + 2.5
+                deadline = time.monotonic() + seconds
                 while time.monotonic() < deadline and not self.has_landed(LATE, "late"):
                     time.sleep(0.05)
                 early.commit()

@@ -392,8 +392,11 @@ def test_what_is_told_is_never_too_much(
         for writer in writers:
             writer.start()
         try:
-            deadline = time.monotonic() + 3
-            while time.monotonic() < deadline:
+            began_at = time.monotonic()
+            # A busy machine gets the time it needs to tell several numbers.
+            while (passed := time.monotonic() - began_at) < 3 or (
+                passed < 60 and len(checked) <= 3
+            ):
                 landing.run_once()
                 txid = landing.landed_txid
                 checked.add(txid)
@@ -425,7 +428,11 @@ def test_only_one_of_two_workers_lands_and_both_can_wait_for_the_end(
         assert not second.is_settled(2**62)
 
         first.disconnect()
-        assert second.run_once().rows == {"events": 100}
+        # The lock is free when Postgres has noticed.
+        deadline = time.monotonic() + 30
+        while not (landed := second.run_once()).is_active and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert landed.rows == {"events": 100}
         assert not first.run_once().is_active
 
 
