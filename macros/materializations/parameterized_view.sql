@@ -46,14 +46,16 @@
     {{ return(with_arguments(sql, values)) }}
 {%- endmacro -%}
 
-{#- The same query with the text of each of `views` (in the target schema) in place of its name. -#}
+{#- The same query with the text of each of `views` in place of its name; those of the target schema
+    go without it. -#}
 {%- macro without_views(sql, views) -%}
     {%- set ns = namespace(sql=sql) -%}
     {%- for view in views -%}
-        {%- set relation = api.Relation.create(schema=target.schema, identifier=view) -%}
+        {%- set schema, name = (view if '.' in view else target.schema ~ '.' ~ view).split('.') -%}
+        {%- set relation = api.Relation.create(schema=schema, identifier=name) -%}
         {%- set text = '(\n' ~ view_text(relation) ~ '\n) as ' -%}
         {%- set ns.sql = ns.sql | replace(relation ~ ' as ', text) -%}
-        {%- set ns.sql = ns.sql | replace(relation ~ '', text ~ view) -%}
+        {%- set ns.sql = ns.sql | replace(relation ~ '', text ~ name) -%}
     {%- endfor -%}
     {{ return(ns.sql) }}
 {%- endmacro -%}

@@ -1,9 +1,10 @@
--- Every public video, next to the others of its creator: one short read per creator.
+-- Every public video, next to the others of its creator: newest first: one short read per creator.
+-- Compact parts: a key's columns lie together, so that 200 creators are not 3,000 seeks.
 {{ config(
     materialized='refreshed_table',
     refresh_seconds=var('video_refresh_seconds'),
-    order_by=['creator_id', 'published_at', 'video_id'],
-    settings={'index_granularity': 128},
+    order_by=['creator_id', 'recency_rank'],
+    settings={'index_granularity': 32, 'min_bytes_for_wide_part': 1099511627776},
 ) }}
 
 select

@@ -3,7 +3,7 @@
     materialized='refreshed_table',
     refresh_seconds=var('video_refresh_seconds'),
     order_by=['published_at', 'video_id'],
-    settings={'index_granularity': 128},
+    settings={'index_granularity': 128, 'min_bytes_for_wide_part': 1099511627776},
 ) }}
 
 select

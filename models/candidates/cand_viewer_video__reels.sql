@@ -62,14 +62,13 @@ affinity as (
 
     from {{ ref('cand_video__by_creator') }}
     where
-        creator_id in (
-            select signals.creator_id
-            from {{ ref('sig_viewer_creator__affinity') }} as signals
-            where signals.viewer_id = {{ viewer_id() }}
-            order by
-                signals.affinity desc,
-                signals.creator_id desc
-            limit {{ var('affinity_candidates_creators') }}
+        has(
+            arraySlice(
+                tupleElement({{ viewer_history(ref('sig_viewer_creator__affinity')) }}, 2),
+                1,
+                {{ var('affinity_candidates_creators') }}
+            ),
+            creator_id
         )
         and recency_rank <= {{ var('affinity_candidates_per_creator_videos') }}
         and published_at <= {{ as_of() }}
@@ -97,12 +96,8 @@ newest as (
     from {{ ref('cand_video__newest') }}
     where
         published_at <= {{ as_of() }}
-        and video_id not in (
-            select excluded.video_id from {{ ref('cand_viewer_video__excluded') }} as excluded
-        )
-        and creator_id not in (
-            select excluded.creator_id from {{ ref('cand_viewer_creator__excluded') }} as excluded
-        )
+        and video_id not in {{ array_of(ref('cand_viewer_video__excluded'), 'video_id') }}
+        and creator_id not in {{ array_of(ref('cand_viewer_creator__excluded'), 'creator_id') }}
     order by
         published_at desc,
         video_id desc
@@ -137,12 +132,8 @@ allowed as (
 
     from sourced
     where
-        video_id not in (
-            select excluded.video_id from {{ ref('cand_viewer_video__excluded') }} as excluded
-        )
-        and creator_id not in (
-            select excluded.creator_id from {{ ref('cand_viewer_creator__excluded') }} as excluded
-        )
+        video_id not in {{ array_of(ref('cand_viewer_video__excluded'), 'video_id') }}
+        and creator_id not in {{ array_of(ref('cand_viewer_creator__excluded'), 'creator_id') }}
         and published_at <= {{ as_of() }}
     order by source_rank
     limit 1 by video_id

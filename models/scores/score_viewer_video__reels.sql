@@ -1,23 +1,20 @@
 -- Every candidate with its five signals and its score, from 0 to a million.
 with
 
--- One row, whatever the viewer: arrays tell "no history" (empty) from "none with this creator",
--- which a join that finds nothing cannot, and creator 0 is a creator like any other.
-history as (
+-- One row: what this viewer's score is made with, the same for every candidate. Arrays tell "no
+-- history" (empty) from "none with this creator", which a join that finds nothing cannot, and
+-- creator 0 is a creator like any other. A variant nobody defined ranks as `default`: a stale flag
+-- must not empty a feed.
+viewer as (
 
     select
-        groupArray(creator_id) as creators,
-        groupArray(affinity) as affinities
+        weight_freshness,
+        weight_completion,
+        weight_engagement,
+        weight_affinity,
+        weight_deep_model,
+        {{ viewer_history(ref('sig_viewer_creator__affinity')) }} as history
 
-    from {{ ref('sig_viewer_creator__affinity') }}
-    where viewer_id = {{ viewer_id() }}
-
-),
-
--- A variant nobody defined ranks as `default`: a stale flag must not empty a feed.
-weights as (
-
-    select *
     from {{ ref('ranking_weights') }}
     where variant in ({{ variant() }}, 'default')
     order by variant = {{ variant() }} desc
@@ -38,20 +35,21 @@ signals as (
         candidates.completion as completion,
         candidates.engagement as engagement,
         if(
-            empty(history.creators),
+            empty(tupleElement(viewer.history, 1)),
             {{ var('affinity_without_history_rate') }},
-            history.affinities[indexOf(history.creators, candidates.creator_id)]
+            tupleElement(viewer.history, 1)[
+                indexOf(tupleElement(viewer.history, 2), candidates.creator_id)
+            ]
         ) as affinity,
         candidates.deep_model as deep_model,
-        weights.weight_freshness as weight_freshness,
-        weights.weight_completion as weight_completion,
-        weights.weight_engagement as weight_engagement,
-        weights.weight_affinity as weight_affinity,
-        weights.weight_deep_model as weight_deep_model
+        viewer.weight_freshness as weight_freshness,
+        viewer.weight_completion as weight_completion,
+        viewer.weight_engagement as weight_engagement,
+        viewer.weight_affinity as weight_affinity,
+        viewer.weight_deep_model as weight_deep_model
 
     from {{ ref('cand_viewer_video__reels') }} as candidates
-    cross join history
-    cross join weights
+    cross join viewer
 
 )
 
@@ -65,7 +63,8 @@ select
     engagement,
     affinity,
     deep_model,
-    toUInt32(round(1000000 * assumeNotNull({{
-        weighted_mean(['freshness', 'completion', 'engagement', 'affinity', 'deep_model'])
-    }}))) as score_ppm
+    toUInt32(round(1000000 * {{ weighted_mean(
+        signals=['freshness', 'completion', 'engagement', 'affinity'],
+        optional=['deep_model'],
+    ) }})) as score_ppm
 from signals

@@ -2,7 +2,12 @@
 -- per place; the first list of a session.
 {{ config(
     materialized='parameterized_view',
-    inline_views=['sig_viewer_creator__affinity'],
+    inline_views=[
+        'sig_viewer_creator__affinity',
+        'raw.follows_current',
+        'raw.blocks_current',
+        'raw.not_interested_current',
+    ],
     bind={'shown': 'emptyArrayUInt64()'},
 ) }}
 

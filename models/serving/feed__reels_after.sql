@@ -2,7 +2,12 @@
 -- already shown. `shown` is in the order they were shown: saturation goes on from its last places.
 {{ config(
     materialized='parameterized_view',
-    inline_views=['sig_viewer_creator__affinity'],
+    inline_views=[
+        'sig_viewer_creator__affinity',
+        'raw.follows_current',
+        'raw.blocks_current',
+        'raw.not_interested_current',
+    ],
 ) }}
 
 select

@@ -69,31 +69,29 @@ spaced as (
 -- The list as one row of arrays in rank order.
 gathered as (
 
-    select
-        arraySort(groupArray((rank, rank_ahead))) as spacing,
-        tupleElement(arraySort(entry -> entry.1, groupArray((rank, video))), 2) as videos
-
+    select arraySort(groupArray((rank, rank_ahead, video))) as entries
     from spaced
 
 ),
 
 -- Nothing moves before the first video that is too close to the one ahead: often none is.
-saturated as (
+crowded as (
 
     select
-        videos,
-        {{ saturated_ranks('spacing', first_crowded_rank('spacing')) }} as ranks
+        tupleElement(entries, 2) as ranks_ahead,
+        tupleElement(entries, 3) as videos,
+        {{ first_crowded_rank('tupleElement(entries, 2)') }} as crowded_from
+
     from gathered
 
 ),
 
-placed as (
+saturated as (
 
     select
         videos,
-        arraySort((place, rank) -> rank, arrayEnumerate(ranks), ranks) as places
-
-    from saturated
+        {{ saturated_places('ranks_ahead', 'crowded_from') }} as places
+    from crowded
 
 ),
 
@@ -109,7 +107,7 @@ served as (
             {{ var('feed_videos') }}
         ) as served_videos
 
-    from placed
+    from saturated
 
 )
 

@@ -4,7 +4,7 @@
     materialized='refreshed_table',
     refresh_seconds=var('trending_refresh_seconds'),
     order_by=['window', 'rank'],
-    settings={'index_granularity': 128},
+    settings={'index_granularity': 128, 'min_bytes_for_wide_part': 1099511627776},
 ) }}
 
 with

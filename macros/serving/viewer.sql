@@ -1,0 +1,18 @@
+{#- What one viewer has, as a scalar: ClickHouse evaluates equal scalars once per query, and does
+    not plan them again where they are used a second time, as it does a subquery in `in (…)`. -#}
+
+{#- Creators the viewer has affinity with, most first: (affinities, creators). -#}
+{%- macro viewer_history(affinity) -%}
+(
+            select arrayReverseSort(groupArray((signals.affinity, signals.creator_id)))
+            from {{ affinity }} as signals
+            where signals.viewer_id = {{ viewer_id() }}
+        )
+{%- endmacro -%}
+
+{#- All values of a column, which must be few. -#}
+{%- macro array_of(relation, column) -%}
+(
+            (select groupArray(listed.{{ column }}) from {{ relation }} as listed)
+        )
+{%- endmacro -%}
