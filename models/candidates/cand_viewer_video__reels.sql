@@ -49,6 +49,7 @@ trending as (
 
 ),
 
+-- `in`, not `has`: of a viewer without a history `has` would read every creator.
 affinity as (
 
     select
@@ -62,13 +63,10 @@ affinity as (
 
     from {{ ref('cand_video__by_creator') }}
     where
-        has(
-            arraySlice(
-                tupleElement({{ viewer_history(ref('sig_viewer_creator__affinity')) }}, 2),
-                1,
-                {{ var('affinity_candidates_creators') }}
-            ),
-            creator_id
+        creator_id in arraySlice(
+            tupleElement({{ viewer_history(ref('sig_viewer_creator__affinity')) }}, 2),
+            1,
+            {{ var('affinity_candidates_creators') }}
         )
         and recency_rank <= {{ var('affinity_candidates_per_creator_videos') }}
         and published_at <= {{ as_of() }}
