@@ -467,3 +467,48 @@ def test_viewers_differ(client: Client, now: datetime) -> None:
         tuple(row[0] for row in served_feed(client, viewer, now)[:20]) for viewer in SOME_VIEWERS
     }
     assert len(heads) > len(SOME_VIEWERS) * 0.9
+
+
+def rows_read(client: Client, viewer: int, as_of: datetime) -> int:
+    """Return how many rows ClickHouse read to rank one feed."""
+    summary = client.query(
+        "select * from nova.feed__reels(viewer_id = {viewer:UInt64},"
+        " as_of = {as_of:DateTime64(3, 'UTC')}, variant = 'default')",
+        parameters={"viewer": viewer, "as_of": as_of},
+    ).summary
+    return int(summary["read_rows"])
+
+
+def test_a_feed_reads_no_more_when_its_creators_have_a_long_past(
+    client: Client, now: datetime, own_clickhouse_url: str
+) -> None:
+    """Last in this file, because it adds to the world: 15,000 old videos of three creators."""
+    prolific = CREATORS[:3]
+    # Not viewer 0, who is creator 0 as well: what comes next for them is behind all they made.
+    viewers = [
+        *STRANGERS[1:],
+        *(
+            row[0]
+            for row in client.query(
+                "select follower_id from raw.follows_current"
+                " where followee_id in {prolific:Array(UInt64)}"
+                " group by follower_id order by follower_id limit 6",
+                parameters={"prolific": prolific},
+            ).result_rows
+        ),
+    ]
+    before = {viewer: rows_read(client, viewer, now) for viewer in viewers}
+
+    published = now - timedelta(hours=2_500)
+    client.insert(
+        "raw.videos",
+        [
+            [FIRST_ID + 50_000 + number, prolific[number % 3], "published", published, published]
+            for number in range(15_000)
+        ],
+        column_names=["video_id", "creator_id", "status", "created_at", "published_at"],
+    )
+    refresh_ranking(own_clickhouse_url)
+
+    after = {viewer: rows_read(client, viewer, now) for viewer in viewers}
+    assert all(after[viewer] < before[viewer] + 1_500 for viewer in viewers), (before, after)
