@@ -49,7 +49,6 @@ trending as (
 
 ),
 
--- `in`, not `has`: of a viewer without a history `has` would read every creator.
 affinity as (
 
     select

@@ -27,7 +27,11 @@ listed as (
         defaultValueOfTypeName({{ reel_card_type() }}) as card,
         indexOf({{ shown() }}, video_id) as shown_place
     from {{ ref('reel_cards') }}
-    where video_id in (arraySlice({{ shown() }}, -{{ var('saturation_window_places') }} + 1))
+    where
+        -- Of a constant array that is empty, `in` would read every card.
+        video_id in (
+            select arrayJoin(arraySlice({{ shown() }}, -{{ var('saturation_window_places') }} + 1))
+        )
 
 ),
 

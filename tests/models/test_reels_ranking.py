@@ -511,4 +511,5 @@ def test_a_feed_reads_no_more_when_its_creators_have_a_long_past(
     refresh_ranking(own_clickhouse_url)
 
     after = {viewer: rows_read(client, viewer, now) for viewer in viewers}
-    assert all(after[viewer] < before[viewer] + 1_500 for viewer in viewers), (before, after)
+    # What fills is read in blocks that double; one creator read whole would be 5,000 more.
+    assert all(after[viewer] < before[viewer] + 4_000 for viewer in viewers), (before, after)
