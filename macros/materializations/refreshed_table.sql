@@ -11,6 +11,10 @@
     3. exchange the two, atomically; drop the old one
     4. create the view; `empty` means that its first refresh is at its next turn
 
+    `refresh_after` names models whose refresh this one's follows: a chain of two is then as old as
+    its first part, not as old as both together. The view waits for the one of that name, also when
+    that is dropped and made again.
+
     A run that dies between 1 and 4 leaves a table nobody refreshes; the next run repairs it. -#}
 {%- materialization refreshed_table, adapter='clickhouse' -%}
     {%- set table = this.incorporate(type='table') -%}
@@ -32,6 +36,9 @@
     {%- call statement('create_refreshable_view') -%}
         create materialized view {{ view }} {{ cluster }}
         refresh every {{ config.require('refresh_seconds') }} second
+        {% for model in config.get('refresh_after', []) -%}
+        {{ 'depends on ' if loop.first else ', ' }}{{ table.schema }}.`{{ model }}_mv`
+        {%- endfor %}
         to {{ table }} empty as
         {{ sql }}
     {%- endcall -%}

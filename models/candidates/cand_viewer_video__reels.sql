@@ -42,7 +42,7 @@ trending as (
         card,
         if(window = '24h', 2, 4) as source_rank
 
-    from {{ ref('trending_reels') }}
+    from {{ ref('cand_video__trending') }}
     where
         (window = '24h' and rank <= {{ var('trending_candidates_videos') }})
         or window = '7d'

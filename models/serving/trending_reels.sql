@@ -4,7 +4,7 @@
     materialized='refreshed_table',
     refresh_seconds=var('trending_refresh_seconds'),
     order_by=['window', 'rank'],
-    settings={'index_granularity': 128, 'min_bytes_for_wide_part': 1099511627776},
+    settings={'index_granularity': 128},
 ) }}
 
 with
@@ -20,10 +20,7 @@ cards as (
     select
         video_id,
         creator_id,
-        published_at,
-        completion,
-        engagement,
-        {{ reel_card() }} as card
+        published_at
 
     from {{ ref('reel_cards') }}
 
@@ -54,9 +51,6 @@ ranked as (
         cards.video_id as video_id,
         cards.creator_id as creator_id,
         cards.published_at as published_at,
-        cards.completion as completion,
-        cards.engagement as engagement,
-        cards.card as card,
         toUInt32(
             row_number() over (
                 partition by windows.chart_window
@@ -78,9 +72,6 @@ select
     video_id,
     creator_id,
     published_at,
-    points,
-    completion,
-    engagement,
-    card
+    points
 from ranked
 where rank <= {{ var('trending_chart_videos') }}
