@@ -20,8 +20,10 @@ begin
                 return 'must be an RFC 3339 time with offset';
             elsif not app.is_timely(v_text::timestamptz) then
                 return 'must be at most five minutes ahead';
+            elsif not app.is_recent(v_text::timestamptz) then
+                return 'must not be older than 30 days';
             elsif not app.has_event_partition(v_text::timestamptz) then
-                return 'must not be older than events are kept';
+                return 'must be in a week that has a partition';
             end if;
         when 'item_id', 'video_id' then
             if app.is_id(v_text) is not true then

@@ -1,5 +1,5 @@
--- has_event_partition(time): whether an event of this time can be stored. Partitions are there for
--- as long as events are kept, so this is also what "not older than the retention" means.
+-- has_event_partition(time): whether an event of this time can be stored. Bounds what is recorded in
+-- bulk; clients may reach less far back (app.is_recent).
 create or replace function app.has_event_partition(p_event_time timestamptz)
 returns boolean
 language sql

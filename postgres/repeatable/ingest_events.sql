@@ -142,6 +142,7 @@ begin
     if
         not v_is_good
         or not app.is_timely(v_newest)
+        or not app.is_recent(v_oldest)
         or not app.has_event_partitions(v_oldest, v_newest)
     then
         select jsonb_agg(to_jsonb(problems)) into v_problems

@@ -1,5 +1,5 @@
 -- ingest_queued_events(): stores the queued events whose item has appeared, and drops those that
--- waited a day or are too old to be stored by now. Says how many of each. Called every few seconds.
+-- waited a day or are older than clients may report by now. Says how many of each. Called every few seconds.
 --
 -- One call looks at `p_look` rows, in the order of their hash from a random place on: a longer
 -- queue is seen as a whole soon, and items that never appear are in nobody's way. It takes at most
@@ -128,7 +128,9 @@ begin
                 queue.feed_request_id
             )
         from unnest(v_queued) as queue
-        where app.has_event_partition(queue.event_time)
+        where
+            app.is_recent(queue.event_time)
+            and app.has_event_partition(queue.event_time)
     );
     ingested := coalesce(cardinality(v_events), 0);
     expired := expired + cardinality(v_queued) - ingested;
@@ -144,4 +146,5 @@ end;
 $$;
 
 comment on function app.ingest_queued_events(integer, integer) is
-'Stores queued events whose item has appeared, drops those that waited a day (counts).';
+'Stores queued events whose item has appeared, drops those that waited a day or are too '
+'old (counts).';

@@ -22,8 +22,10 @@ begin
         perform app.refuse_input('NV400', 'completion', 'must be a number, and not negative');
     elsif not app.is_timely(p_event_time) then
         perform app.refuse_input('NV400', 'event_time', 'must be at most five minutes ahead');
+    elsif not app.is_recent(p_event_time) then
+        perform app.refuse_input('NV400', 'event_time', 'must not be older than 30 days');
     elsif not app.has_event_partitions(p_event_time, p_event_time) then
-        perform app.refuse_input('NV400', 'event_time', 'must not be older than events are kept');
+        perform app.refuse_input('NV400', 'event_time', 'must be in a week that has a partition');
     end if;
 
     v_answer := app.begin_request(

@@ -28,7 +28,9 @@ json_values = st.recursive(
     max_leaves=8,
 )
 just_now = datetime.now(UTC).replace(microsecond=0)
-times = st.integers(-3_000_000, 200).map(lambda s: (just_now + timedelta(seconds=s)).isoformat())
+# Around 30 days nothing: a time must not turn too old between two statements of a test.
+seconds = st.integers(-2_591_000, 200) | st.integers(-3_000_000, -2_593_000)
+times = seconds.map(lambda s: (just_now + timedelta(seconds=s)).isoformat())
 odd_numbers = st.sampled_from(
     [0, -1, 1.5, 1e308, 10**30, 2**63, 2**63 - 1, True, False, None, "", "1", "01", "-1", "1e3"]
 )
@@ -227,3 +229,62 @@ def test_event_times_are_rfc_3339_with_offset(
 ) -> None:
     row = shared_world.execute("select app.is_event_time(%s)", (time,)).fetchone()
     assert row == (is_good,)
+
+
+@pytest.mark.parametrize(
+    ("ago", "is_good"),
+    [
+        (timedelta(days=29, hours=23), True),
+        (timedelta(days=30, minutes=1), False),
+        (timedelta(days=34), False),
+    ],
+)
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select app.ingest_events(7, jsonb_build_array(%(event)s::jsonb))",
+        "select app.watch_videos(7, jsonb_build_array(%(watch)s::jsonb))",
+        "select app.watch_video(7, 1, 5, p_event_time => %(at)s)",
+    ],
+)
+def test_a_client_reports_at_most_thirty_days_back(
+    world: Connection,
+    refused: Refused,
+    event: Event,
+    now: datetime,
+    query: str,
+    ago: timedelta,
+    is_good: bool,
+) -> None:
+    """Partitions reach further back, the analytical store does not."""
+    at = now - ago
+    partition = world.execute("select app.has_event_partition(%s)", (at,)).fetchone()
+    assert partition == (True,)
+    arguments = {
+        "event": json.dumps(event(event_time=at.isoformat())),
+        "watch": json.dumps({"video_id": 1, "watch_ms": 5, "event_time": at.isoformat()}),
+        "at": at,
+    }
+    if is_good:
+        world.execute(query, arguments)
+    else:
+        with refused("NV400") as refusal:
+            world.execute(query, arguments)
+        assert refusal.field == "event_time"
+        assert refusal.message == "must not be older than 30 days"
+    stored = world.execute("select event_time from app.events").fetchall()
+    assert stored == ([(at,)] if is_good else [])
+
+
+def test_a_bulk_import_reaches_as_far_back_as_partitions(world: Connection, now: datetime) -> None:
+    at = now - timedelta(days=34)
+    with world.transaction():
+        world.execute("select app.open_pending_events()")
+        world.execute(
+            "insert into pending_events (position, user_id, item_type, item_id, action, event_time,"
+            " device, app_ver) values (0, 7, 'video', 1, 'view', %s, 'phone', '1.2.3')",
+            (at,),
+        )
+        row = world.execute("select * from app.record_events()").fetchone()
+    assert row == (1, 0)
+    assert world.execute("select event_time from app.events").fetchall() == [(at,)]

@@ -139,7 +139,8 @@ def test_the_last_places_are_not_given_twice(
 def test_what_waited_a_day_or_became_too_old_to_store_is_dropped(
     world: Connection, event: Event
 ) -> None:
-    ingest(world, event(item_id=42), event(item_id=43), event(item_id=44))
+    nearly_too_old = event(item_id=45, ago=timedelta(days=29, hours=23).total_seconds())
+    ingest(world, event(item_id=42), event(item_id=43), event(item_id=44), nearly_too_old)
     world.execute(
         "update app.unknown_item_events set received_at = now() - interval '25 hours'"
         " where item_id = 42"
@@ -147,9 +148,13 @@ def test_what_waited_a_day_or_became_too_old_to_store_is_dropped(
     world.execute(
         "update app.unknown_item_events set event_time = '2001-01-01Z' where item_id = 43"
     )
-    for video in (42, 43):
+    world.execute(
+        "update app.unknown_item_events set event_time = event_time - interval '61 minutes'"
+        " where item_id = 45"
+    )
+    for video in (42, 43, 45):
         publish(world, video)
-    assert housekeeping(world) == (0, 2)
+    assert housekeeping(world) == (0, 3)
     assert waiting(world) == 1
     assert world.execute("select count(*) from app.events").fetchone() == (0,)
 
