@@ -6,6 +6,7 @@ language plpgsql
 as $$
 begin
     perform app.require_other_user(p_viewer_id, p_other_id, 'blocked_id');
+    perform app.lock_user_pair(p_viewer_id, p_other_id);
 
     insert into app.blocks as pairs (blocker_id, blocked_id)
     values (p_viewer_id, p_other_id)
@@ -13,17 +14,6 @@ begin
         deleted = false,
         created_at = excluded.created_at
     where pairs.deleted;
-
-    -- Both rows in the order of the key, and before the trigger counts: two users who block and
-    -- follow each other at once must not deadlock.
-    perform 1
-    from app.follows
-    where
-        (follower_id, followee_id) in ((p_viewer_id, p_other_id), (p_other_id, p_viewer_id))
-    order by
-        follower_id,
-        followee_id
-    for update;
 
     update app.follows
     set deleted = true

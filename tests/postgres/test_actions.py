@@ -125,6 +125,21 @@ def test_a_block_ends_the_follows_both_ways_and_lifting_it_does_not_restore_them
     assert world.execute("select 1 from app.follows where not deleted").fetchall() == []
 
 
+def test_nobody_follows_across_a_block(world: Connection, refused: Refused) -> None:
+    call(world, "block_user", 7, 1)
+    for viewer, other in ((7, 1), (1, 7)):
+        with refused("NV403") as refusal:
+            call(world, "follow_user", viewer, other)
+        assert (refusal.index, refusal.field) == (None, "followee_id")
+        assert "blocks, or is blocked by, this viewer" in refusal.message
+    assert world.execute("select 1 from app.follows").fetchall() == []
+    assert call(world, "follow_user", 7, 2) == (True, 1)
+
+    call(world, "unblock_user", 7, 1)
+    assert call(world, "follow_user", 7, 1) == (True, 1)
+    assert call(world, "follow_user", 1, 7) == (True, 1)
+
+
 def test_a_post_is_its_authors_to_delete(world: Connection, refused: Refused) -> None:
     post, _, followers = call(world, "create_post", 4711, "First! #hello", ["hello"])
     assert followers == []

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 Connection = psycopg.Connection[Any]
 
 COUNT_FOLLOWS = Path(__file__).parents[2] / "postgres" / "repeatable" / "count_follows.sql"
 USERS = 6
+
+BLOCKED_FOLLOWS = """
+select count(*)
+from app.follows
+inner join app.blocks
+    on
+        (blocker_id, blocked_id) in ((follower_id, followee_id), (followee_id, follower_id))
+        and not blocks.deleted
+where not follows.deleted
+"""
 
 RECOUNT = """
 select user_id, sum(followers), sum(followings)
@@ -24,6 +36,11 @@ from (
 ) as ends
 group by user_id
 order by user_id
+"""
+BLOCKED_SESSIONS = """
+select count(*)
+from pg_stat_activity
+where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0
 """
 TOTALS = """
 select user_id, followers, followings from app.user_totals
@@ -50,12 +67,52 @@ def test_follows_unfollows_and_blocks_at_once_end_equal_to_a_recount(
         with psycopg.connect(postgres_url, autocommit=True, options=quick_to_judge) as connection:
             for _ in range(60):
                 pair = rnd.sample(range(1, USERS + 1), 2)
-                function = rnd.choice(["follow", "follow", "follow", "unfollow", "block"])
-                connection.execute(f"select app.{function}_user(%s, %s)", pair)
+                function = rnd.choice(["follow"] * 3 + ["unfollow", "block", "unblock", "unblock"])
+                try:
+                    connection.execute(f"select app.{function}_user(%s, %s)", pair)
+                except psycopg.Error as exc:
+                    assert (exc.sqlstate, function) == ("NV403", "follow"), exc
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(act, range(8), timeout=120))
     assert_totals_equal_recount(postgres)
+    assert postgres.execute(BLOCKED_FOLLOWS).fetchone() == (0,)
+
+
+@pytest.mark.parametrize("first", ["follow", "block"])
+@pytest.mark.parametrize("blocker", [1, 2])
+def test_a_follow_and_a_block_at_once_leave_no_follow_beside_a_block(
+    postgres_url: str, postgres: Connection, first: str, blocker: int
+) -> None:
+    """The second comes while the first is not committed yet; it has to wait for what came of it."""
+    postgres.execute("insert into app.users (id) values (1), (2)")
+    calls = {
+        "follow": "select app.follow_user(1, 2)",
+        "block": f"select app.block_user({blocker}, {3 - blocker})",
+    }
+    query = calls.pop(first)
+    (second,) = calls.values()
+
+    def answer() -> str | None:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            try:
+                connection.execute(second)
+            except psycopg.Error as exc:
+                return exc.sqlstate
+        return None
+
+    with ThreadPoolExecutor(1) as pool:
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute(query)
+            waiting = pool.submit(answer)
+            deadline = time.monotonic() + 30
+            while not waiting.done() and postgres.execute(BLOCKED_SESSIONS).fetchone() == (0,):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        assert waiting.result(30) == ("NV403" if first == "block" else None)
+
+    assert postgres.execute(BLOCKED_FOLLOWS).fetchone() == (0,)
+    assert postgres.execute("select count(*) from app.blocks where not deleted").fetchone() == (1,)
 
 
 def test_bulk_statements_are_counted(postgres: Connection) -> None:
