@@ -1,5 +1,5 @@
--- has_event_partition(time): whether an event of this time can be stored. Bounds what is recorded in
--- bulk; clients may reach less far back (app.is_recent).
+-- has_event_partition(time): whether an event of this time can be stored. Bounds what is recorded
+-- in bulk; clients may reach less far back (app.is_recent).
 create or replace function app.has_event_partition(p_event_time timestamptz)
 returns boolean
 language sql

@@ -1,5 +1,6 @@
 -- ingest_queued_events(): stores the queued events whose item has appeared, and drops those that
--- waited a day or are older than clients may report by now. Says how many of each. Called every few seconds.
+-- waited a day or are older than clients may report by now. Says how many of each. Called every few
+-- seconds.
 --
 -- One call looks at `p_look` rows, in the order of their hash from a random place on: a longer
 -- queue is seen as a whole soon, and items that never appear are in nobody's way. It takes at most

@@ -1,5 +1,5 @@
--- is_recent(time): the analytical store forgets events after 30 days. What a client reports later than
--- that would move the running totals here and be nowhere else. In hours, like weeks: a day of the
+-- is_recent(time): the analytical store forgets events after 30 days. What a client reports later
+-- than that would move the running totals here and be nowhere else. In hours, because a day of the
 -- session's time zone may have 23 or 25.
 create or replace function app.is_recent(p_event_time timestamptz)
 returns boolean
