@@ -88,7 +88,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_session_items: Annotated[int, Meta(ge=500, le=100_000)] = 10_000
 
     # ---------- feeds after a write
-    landing_wait_ms: Milliseconds = 500
+    landing_wait_ms: Milliseconds = 1_500
     landing_settle_ms: Milliseconds = 2_000
 
     def __post_init__(self) -> None:
