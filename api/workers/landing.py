@@ -492,7 +492,9 @@ def work(landing: Landing, stop: Event) -> None:
             stop.wait(STANDBY_SECONDS)
         elif not landed.has_more:
             pause = interval if landed.rows else min(interval, LOOK_SECONDS)
-            stop.wait(max(0.0, pause - (time.monotonic() - began_at)))
+            took = time.monotonic() - began_at
+            # A round that takes long means a busy machine: fewer, larger windows cost it less.
+            stop.wait(max(pause - took, min(took, pause)))
 
 
 def main(arguments: Sequence[str] | None = None, landing_type: type[Landing] = Landing) -> int:
