@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from litestar.enums import ScopeType
 from litestar.routes import HTTPRoute
+from litestar.status_codes import HTTP_405_METHOD_NOT_ALLOWED
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 GET: Literal["GET"] = "GET"
@@ -19,7 +21,7 @@ class MethodsMiddleware:
 
     For HEAD, Litestar wants a second handler, which the OpenAPI document would list as a second
     operation of each address. Its answer to OPTIONS names the first method of an address only
-    (its issue 4169).
+    (its issue 4169), that to a method an address does not take lacks HEAD.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -28,12 +30,14 @@ class MethodsMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap one request."""
-        if scope["type"] == ScopeType.HTTP and scope["method"] == HEAD:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+        elif scope["method"] == HEAD:
             await self._head(scope, receive, send)
-        elif scope["type"] == ScopeType.HTTP and scope["method"] == OPTIONS:
+        elif scope["method"] == OPTIONS:
             await self._options(scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, naming_head(send))
 
     async def _head(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         async def send_without_body(message: Message) -> None:
@@ -64,6 +68,28 @@ class MethodsMiddleware:
         if not self._allowed:
             for route in scope["litestar_app"].routes:
                 if isinstance(route, HTTPRoute):
-                    methods = {*route.methods, *([HEAD] if GET in route.methods else [])}
-                    self._allowed[route.path_format] = ", ".join(sorted(methods)).encode()
+                    self._allowed[route.path_format] = allow(route.methods)
         return self._allowed[scope["path_template"]]
+
+
+def naming_head(send: Send) -> Send:
+    """Return a `send` that completes what a 405 says is allowed."""
+
+    async def send_with_head(message: Message) -> None:
+        if (
+            message["type"] == "http.response.start"
+            and message["status"] == HTTP_405_METHOD_NOT_ALLOWED
+        ):
+            message["headers"] = [
+                (name, allow(value.decode().split(", ")) if name == b"allow" else value)
+                for name, value in message["headers"]
+            ]
+        await send(message)
+
+    return send_with_head
+
+
+def allow(methods: Iterable[str]) -> bytes:
+    """Return the value of `Allow` for the methods that have a handler."""
+    found = set(methods)
+    return ", ".join(sorted(found | {HEAD} if GET in found else found)).encode()
