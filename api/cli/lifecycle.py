@@ -117,7 +117,8 @@ def start_detached(system: System, sample: Sample, port: int | None) -> None:
     arguments = ["up", "--sample", sample.value, "--data-dir", str(system.data_dir)]
     if port is not None:
         arguments += ["--port", str(port)]
-    with log_path.open("wb") as log:
+    # It ends with a token, as `greet` prints it.
+    with open(log_path, "wb", opener=only_for_owner) as log:
         child = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "api", *arguments],
             stdin=subprocess.DEVNULL,
@@ -138,6 +139,13 @@ def start_detached(system: System, sample: Sample, port: int | None) -> None:
         if ready and b"curl" in words:
             return
         time.sleep(0.1)
+
+
+def only_for_owner(path: str, flags: int) -> int:
+    """Open a file nobody else may read, one that is there already included."""
+    descriptor = os.open(path, flags, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 def greet(system: System) -> None:

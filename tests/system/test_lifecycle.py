@@ -18,6 +18,7 @@ import msgspec
 import psutil
 import pytest
 
+from api.cli.lifecycle import only_for_owner
 from api.stack.ports import free_port
 from api.stack.redis import RedisServer
 from api.stack.status import ProcessStatus, SystemStatus, status_of
@@ -133,7 +134,17 @@ def test_no_password_shows_in_the_process_list_or_a_log(nova: Nova):
     logs.append((nova.data_dir / "up.log").read_text())
     for secret in secrets:
         assert not any(secret in text for text in [*commands, *logs])
-    assert (nova.data_dir / "identity.json").stat().st_mode & 0o077 == 0
+    for name in ("identity.json", "up.log"):  # the second holds a token
+        assert (nova.data_dir / name).stat().st_mode & 0o077 == 0
+
+
+def test_a_log_that_all_could_read_is_closed_before_it_is_written(tmp_path: Path):
+    path = tmp_path / "up.log"
+    path.write_text("of an earlier version")
+    path.chmod(0o644)
+    with open(path, "wb", opener=only_for_owner):
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.read_bytes() == b""
 
 
 def test_sql_answers_and_reports_errors(nova: Nova):
