@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import msgspec
 import structlog
 from litestar import Request, Response
+from litestar.enums import HttpMethod
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import UNSET, Struct, UnsetType
@@ -39,6 +40,12 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     detail: str | UnsetType = UNSET
     errors: list[FieldError] | UnsetType = UNSET
     reason: str | UnsetType = UNSET
+
+
+class ClientGoneError(Exception):
+    """The client hung up in the middle of its body; nobody is there to be answered."""
+
+    status: ClassVar[int] = 499  # nginx's, for logs and metrics
 
 
 class ProblemError(Exception):
@@ -231,10 +238,13 @@ def on_problem(_: Request[Any, Any, Any], exc: ProblemError) -> Response[bytes]:
     return problem_response(exc.problem(), exc.headers)
 
 
-def on_store_away(_: Request[Any, Any, Any], exc: StoreUnavailableError) -> Response[bytes]:
+def on_store_away(request: Request[Any, Any, Any], exc: StoreUnavailableError) -> Response[bytes]:
     """Answer a request that cannot do without the store; which one is our business."""
-    problem = UnavailableError("Nothing was acknowledged; try again later.").problem()
-    return problem_response(problem, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    is_read = request.method == HttpMethod.GET
+    detail = "Try again later." if is_read else "Nothing was acknowledged; try again later."
+    return problem_response(
+        UnavailableError(detail).problem(), {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    )
 
 
 def on_http_exception(request: Request[Any, Any, Any], exc: HTTPException) -> Response[bytes]:
@@ -260,6 +270,11 @@ def on_http_exception(request: Request[Any, Any, Any], exc: HTTPException) -> Re
     return problem_response(problem, headers)
 
 
+def on_client_gone(_: Request[Any, Any, Any], exc: ClientGoneError) -> Response[None]:
+    """Answer nobody; what is left of the request is its line in the log."""
+    return Response(None, status_code=exc.status)
+
+
 def on_crash(request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
     """Log what happened, and tell the client only that something did."""
     log.error("crash", path=request.url.path, method=request.method, exc_info=exc)
@@ -269,6 +284,7 @@ def on_crash(request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     ProblemError: on_problem,
     StoreUnavailableError: on_store_away,
+    ClientGoneError: on_client_gone,
     HTTPException: on_http_exception,
     Exception: on_crash,
 }

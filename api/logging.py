@@ -12,9 +12,19 @@ from uuid import uuid4
 import msgspec
 import structlog
 from litestar.enums import HttpMethod, ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import (
+    ASGIApp,
+    HTTPReceiveMessage,
+    HTTPScope,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    WebSocketReceiveMessage,
+)
 
 from api.auth import Viewer
+from api.errors import ClientGoneError
 from api.metrics import REQUEST_SECONDS
 from api.paths import HEALTH, METRICS, is_below
 from api.settings import Settings
@@ -111,17 +121,29 @@ class RequestMiddleware:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=record.request_id)
         status = 500
+        is_body_due, is_answered = True, False
+
+        async def receive_whole() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+            nonlocal is_body_due
+            message = await receive()
+            if message["type"] == "http.request":
+                is_body_due = message.get("more_body", False)
+            elif is_body_due and not is_answered:
+                # Litestar takes this for a fault of the server.
+                raise ClientGoneError
+            return message
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_answered
             if message["type"] == "http.response.start":
+                is_answered = True
                 status = message["status"]
                 id_header = b"x-request-id", record.request_id.encode()
                 message["headers"] = [*message["headers"], id_header]
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            await self._app(scope, receive_whole, send_with_id)
         finally:
             self._finish(scope, record, status)
 

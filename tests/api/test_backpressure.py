@@ -200,6 +200,7 @@ async def test_without_postgres_every_write_is_a_503(
             problem_of(response, 503, "unavailable")
             assert int(response.headers["retry-after"]) >= 1
             assert "ostgres" not in response.text
+            assert ("acknowledged" in response.text) == (method != "GET")
         # What is wrong is wrong, whoever is away.
         bad = await api.post("/api/v1/events", headers=me, json={"events": [1]})
         problem_of(bad, 400, "invalid-request", "events[0]")

@@ -71,7 +71,11 @@ async def test_404(odd: Api, bearer: Token) -> None:
 async def test_405_says_what_is_allowed(odd: Api, bearer: Token) -> None:
     response = await odd.post("/api/v1/reels", headers=bearer(1))
     problem(response, 405, "method-not-allowed")
-    assert "GET" in response.headers["allow"]
+    assert response.headers["allow"] == "GET, HEAD, OPTIONS"
+    response = await odd.put("/api/v1/reels/1/comments", headers=bearer(1))
+    assert response.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+    response = await odd.get("/api/v1/events", headers=bearer(1))
+    assert response.headers["allow"] == "OPTIONS, POST"
 
 
 @pytest.mark.parametrize(
@@ -135,6 +139,48 @@ async def test_a_crash_is_a_500_that_says_nothing(odd: Api, bearer: Token) -> No
     [crash] = [line for line in logs if line["event"] == "crash"]
     assert crash["path"] == "/api/v1/test/crash"
     assert str(crash["exc_info"]) == SECRET_TEXT
+
+
+async def test_a_client_that_hangs_up_in_its_body_is_no_fault_of_ours(
+    settings: Settings, bearer: Token
+) -> None:
+    messages: list[Any] = [
+        {"type": "http.request", "body": b'{"events": [', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    told: list[Any] = []
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    app = create_app(settings)
+    headers = bearer(1) | {"Content-Type": "application/json", "Content-Length": "99"}
+    scope: Any = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": "POST",
+        "path": "/api/v1/events",
+        "raw_path": b"/api/v1/events",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+        "state": {},
+    }
+    async with serving(settings, app) as api:
+        with structlog.testing.capture_logs() as logs:
+            await app(scope, receive, send)
+        counted = (await api.get("/metrics")).text
+    assert messages == []
+    assert not [line for line in logs if line["event"] != "request"]
+    assert told[0]["status"] == 499
+    assert re.search(r'nova_http_request_seconds_count\{.*"/api/v1/events",status="499"\}', counted)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 507])
