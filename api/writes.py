@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 
 Effects = Callable[[DictRow], Iterable[Awaitable[None]]]
 
-# What Postgres calls a field, where the API calls it otherwise.
-NAMES = {"request_key": "Idempotency-Key"}
+# What Postgres calls a field, where the API calls it otherwise. The viewer is the token's `sub`.
+NAMES = {"request_key": "Idempotency-Key", "viewer_id": "sub"}
 
 
 class Writes:

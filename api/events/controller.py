@@ -47,7 +47,7 @@ class EventsController(Controller):
         operation_class=with_example(EXAMPLE),
         responses={
             202: ResponseSpec(Ingested, description="Stored for good", generate_examples=False),
-            **problem_specs(400, 401, 413, 415, 429, 503),
+            **problem_specs(400, 401, 410, 413, 415, 429, 503),
         },
     )
     async def ingest(

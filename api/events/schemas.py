@@ -41,8 +41,8 @@ Time = Annotated[
     datetime,
     Meta(
         tz=True,
-        description="RFC 3339 with offset: at most five minutes ahead, not older than events are "
-        "kept. The second counts: see docs/api.md",
+        description="RFC 3339 with offset: at most five minutes ahead, at most 30 days old. The "
+        "second counts: see docs/api.md",
     ),
 ]
 FeedRequestId = Annotated[UUID, Meta(description="The feed request that showed the item")]

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from api.bodies import Unread
 from api.errors import InvalidRequestError
+from api.events.faults import Faults, faults_of, in_order, members_of, without
 from api.events.schemas import Event, EventBatch, Ingested, RawBatch
 from api.snapshots.touches import Touch
 from api.stores import Postgres, Refusal, RefusedError, StoreUnavailableError
@@ -18,6 +19,7 @@ from api.writes import Writes, problem_of
 SQL = {path.stem: path.read_text() for path in (Path(__file__).parent / "sql").glob("*.sql")}
 
 BATCH = "events"
+MOST_FAULTS = 100  # named in one answer (count)
 
 # Like raw.user_watch_history: an impression is not yet seen.
 SEEN = frozenset({"view", "not_interested"})
@@ -55,22 +57,44 @@ class EventWriter:
 
     async def _explained(self, raw: bytes, refused: InvalidRequestError) -> Exception:
         """
-        Return what Postgres finds wrong with a batch that msgspec refused.
+        Return everything that is wrong with a batch that msgspec refused at its first fault.
 
-        It finds everything and has words of its own for it; msgspec stops at the first fault. Its
-        words are used where Postgres is away, or is not as strict.
+        Postgres has words of its own, and rules that need its data; msgspec is stricter about
+        types. Its words are used where Postgres is away, or is not as strict.
         """
         try:
-            events = _raw.decode(raw)
-            rows = await self._postgres.rows(SQL["event_problems"], {"events": as_jsonb(events)})
-        except (msgspec.DecodeError, RecursionError, StoreUnavailableError):
+            faults = await self._faults(_raw.decode(raw))
+        except (msgspec.DecodeError, RecursionError):
             return refused
         except RefusedError as exc:
             return problem_of(exc, batch=BATCH)
-        if not rows:
+        if not faults:
             return refused
-        found = [Refusal(row["field"], row["message"], row["index"]) for row in rows]
+        found = [
+            Refusal(field, faults[index, field], index)
+            for index, field in in_order(faults)[:MOST_FAULTS]
+        ]
         return problem_of(RefusedError("NV400", found), batch=BATCH)
+
+    async def _faults(self, batch: RawBatch) -> Faults:
+        members = members_of(batch)
+        ours = faults_of(members)
+        try:
+            return ours | await self._faults_in_postgres(batch)
+        except StoreUnavailableError:
+            return ours
+        except RefusedError:
+            if not ours:
+                raise
+        # What it cannot store keeps it from reading the rest.
+        try:
+            return await self._faults_in_postgres(without(members, ours)) | ours
+        except (RefusedError, StoreUnavailableError):
+            return ours
+
+    async def _faults_in_postgres(self, batch: RawBatch) -> Faults:
+        rows = await self._postgres.rows(SQL["event_problems"], {"events": as_jsonb(batch)})
+        return {(row["index"], row["field"]): row["message"] for row in rows}
 
 
 def as_jsonb(batch: RawBatch) -> Jsonb:
