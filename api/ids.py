@@ -12,9 +12,11 @@ from api.errors import FieldError, NotFoundError
 
 # Python's `$` also stands before a last line feed, that of JSON schema does not.
 END = r"$(?!\n)"
-PATTERN = f"^(0|[1-9][0-9]{{0,18}}){END}"
+LONGEST_ID = len(str(LARGEST_ID))  # digits
+PATTERN = f"^(0|[1-9][0-9]{{0,{LONGEST_ID - 1}}}){END}"
 
-PathId = Annotated[str, PathParameter(pattern=PATTERN, description="63-bit id")]
+# However long: a number that is larger than any id names nothing, and is a 404.
+PathId = Annotated[str, PathParameter(pattern=f"^(0|[1-9][0-9]*){END}", description="63-bit id")]
 ItemId = (
     Annotated[str, Meta(pattern=PATTERN, description="63-bit id, as text")]
     | Annotated[int, Meta(ge=0, le=LARGEST_ID)]
@@ -23,8 +25,8 @@ ItemId = (
 
 def id_of(text: str, field: str) -> int:
     """Return the id of a path; raises `NotFoundError` for what no id can be."""
-    number = int(text)
-    if number > LARGEST_ID:
+    # Python does not make numbers of thousands of digits.
+    if len(text) > LONGEST_ID or int(text) > LARGEST_ID:
         message = "is larger than any id"
         raise NotFoundError(f"{field}: {message}", errors=[FieldError(field, message)])
-    return number
+    return int(text)

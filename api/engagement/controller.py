@@ -263,7 +263,7 @@ class ReelActionsController(ItemController):
                 ]
             }
         ),
-        **answers(WatchedAll, "Noted", 400, 401, 404, *WITH_BODY, 429, 503),
+        **answers(WatchedAll, "Noted", 400, 401, 404, 410, *WITH_BODY, 429, 503),
     )
     async def watch_all(
         self,
@@ -303,7 +303,7 @@ class PostActionsController(ItemController):
         response_headers=[LOCATION],
         # Litestar leaves the headers out of an answer that is described in `responses`.
         response_description="Published",
-        responses=problem_specs(400, 401, *WITH_BODY, 422, 429, 503),
+        responses=problem_specs(400, 401, 410, *WITH_BODY, 422, 429, 503),
     )
     async def create(
         self,
@@ -340,8 +340,9 @@ class UserController(Controller):
         "/{user_id:str}/follow",
         operation_id="FollowUser",
         summary="Follow a user; again changes nothing",
+        description="A 403 where either blocks the other.",
         status_code=HTTP_200_OK,
-        **answers(Following, "Followed", *OF_ITEM),
+        **answers(Following, "Followed", *OF_ITEM, 403),
     )
     async def follow(
         self, request: ViewerRequest, users: NamedDependency[UserWriter], user_id: PathId

@@ -41,6 +41,14 @@ async def test_a_block_ends_follows(writing: Api, bearer: Token, world: World) -
         assert response.json() == {"blocked": False}
 
 
+async def test_nobody_follows_across_a_block(writing: Api, bearer: Token, world: World) -> None:
+    me, other = bearer(world.viewer), bearer(world.other)
+    await writing.post(f"{USERS}/{world.other}/block", headers=me)
+    for headers, user in ((me, world.other), (other, world.viewer)):
+        response = await writing.post(f"{USERS}/{user}/follow", headers=headers)
+        problem_of(response, 403, "forbidden", "user_id")
+
+
 async def test_feeds_learn_of_it(
     writing: Api, bearer: Token, world: World, storing: Settings
 ) -> None:
@@ -70,6 +78,8 @@ async def test_refusals(writing: Api, bearer: Token, world: World, action: str) 
         for user_id, status, slug in (
             (new_id(), 404, "not-found"),
             (2**63, 404, "not-found"),
+            ("9" * 5_000, 404, "not-found"),
+            ("09", 400, "invalid-request"),
             (world.deleted_user, 410, "gone"),
             (world.viewer, 400, "invalid-request"),
             ("me", 400, "invalid-request"),
