@@ -168,6 +168,7 @@ REFUSALS: dict[str, type[ProblemError]] = {
     "NV404": NotFoundError,
     "NV410": GoneError,
     "NV422": KeyReusedError,
+    "NV429": TooManyRequestsError,
 }
 RETRY_AFTER_SECONDS = 2  # no store's circuit stays open for longer
 

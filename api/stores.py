@@ -107,9 +107,16 @@ class Breaker:
         self._is_probing = self._is_probing or is_probe
         started = time.perf_counter()
         try:
-            with self._circuit:
+            try:
                 async with asyncio.timeout(timeout_seconds):
-                    return await work()
+                    result = await work()
+            except Exception:
+                # Told to the circuit by hand: of a call that was abandoned it learns nothing. The
+                # library would count every other end as a success.
+                with self._circuit:
+                    raise
+            with self._circuit:
+                return result
         except Exception as exc:
             STORE_FAILURES.labels(self.store).inc()
             log.warning("store_failed", store=self.store, error=type(exc).__name__)
@@ -235,7 +242,7 @@ class RefusalDetail(Struct):
 
 
 BAD_INPUT = "NV400"
-REFUSAL_CODES = frozenset({BAD_INPUT, "NV403", "NV404", "NV410", "NV422"})
+REFUSAL_CODES = frozenset({BAD_INPUT, "NV403", "NV404", "NV410", "NV422", "NV429"})
 
 # What Postgres says of JSON and texts it cannot hold: NUL, half a surrogate pair, numbers of
 # thousands of digits, lists in lists in lists.

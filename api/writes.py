@@ -101,4 +101,6 @@ def problem_of(
             field = f"{batch}[{error.index}]" + ("" if is_whole else f".{field}")
         errors.append(FieldError(field, error.message))
     detail = "; ".join(f"{error.field}: {error.message}" for error in errors[:3])
-    return REFUSALS[refused.code](detail, errors=errors)
+    # An action that comes too quickly for its own clock: see app.record_repeatable_action.
+    headers = {"Retry-After": "60"} if refused.code == "NV429" else None
+    return REFUSALS[refused.code](detail, errors=errors, headers=headers)

@@ -227,8 +227,7 @@ class ReelActionsController(ItemController):
         "/{item_id:str}/watch",
         operation_id="WatchReel",
         summary="Note a playback",
-        description="The video is on no later page. Without a key, several within a second count "
-        "once.",
+        description="The video is on no later page. Several within a second count once.",
         status_code=HTTP_200_OK,
         operation_class=with_example({"completion_percent": 80, "watch_ms": 12000}),
         **answers(Watched, "Noted", *OF_ITEM, *WITH_BODY, 422),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Callable, Mapping
 from threading import Event
 from typing import Any
 
@@ -37,6 +38,8 @@ MOST_STEPS = 20
 
 log: FilteringBoundLogger = structlog.get_logger("nova.housekeeping")
 
+Duty = Callable[[psycopg.Connection[Any]], None]
+
 
 class Tidied(Struct, frozen=True):
     """What one round of tidying did (counts)."""
@@ -55,6 +58,11 @@ def connect(postgres_url: str) -> psycopg.Connection[Any]:
         connect_timeout=CONNECT_SECONDS,
         options=options,
         application_name="nova-housekeeping",
+        # A peer that vanished is noticed in seconds, not in hours.
+        keepalives_idle=5,
+        keepalives_interval=2,
+        keepalives_count=3,
+        tcp_user_timeout=15_000,
     )
 
 
@@ -83,26 +91,56 @@ def tidy(connection: psycopg.Connection[Any]) -> Tidied:
     return Tidied(ingested, expired, forgotten)
 
 
+def log_tidied(connection: psycopg.Connection[Any]) -> None:
+    """Tidy, and say what that did."""
+    done = tidy(connection)
+    if done != Tidied():
+        log.info("tidied", **asdict(done))
+
+
+def log_partitions(connection: psycopg.Connection[Any]) -> None:
+    """Maintain partitions, and say what that did."""
+    if changed := maintain_partitions(connection):
+        log.info("event partitions changed", partitions=changed)
+
+
+DUTIES: Mapping[Duty, float] = {
+    log_partitions: PARTITIONS_EVERY_SECONDS,
+    log_tidied: TIDY_EVERY_SECONDS,
+}
+
+
 def work(settings: Settings, stop: Event) -> None:
-    """Keep house until `stop` is set; a Postgres that is away is asked again soon."""
-    partitions_at = 0.0  # by time.monotonic()
+    """
+    Keep house until `stop` is set; a Postgres that is away is asked again soon.
+
+    A duty that fails keeps none of the others from being done.
+    """
+    due_at = dict.fromkeys(DUTIES, 0.0)  # by time.monotonic()
     while not stop.is_set():
         try:
             with connect(settings.postgres_url) as connection:
                 while not stop.is_set():
-                    done = tidy(connection)
-                    if done != Tidied():
-                        log.info("tidied", **asdict(done))
-                    if time.monotonic() >= partitions_at:
-                        # Last: when a reader keeps a partition from being dropped, this raises.
-                        changed = maintain_partitions(connection)
-                        if changed:
-                            log.info("event partitions changed", partitions=changed)
-                        partitions_at = time.monotonic() + PARTITIONS_EVERY_SECONDS
+                    attend(connection, due_at)
                     stop.wait(TIDY_EVERY_SECONDS)
         except psycopg.Error as exc:
             log.warning("housekeeping failed, trying again", error=type(exc).__name__)
             stop.wait(AGAIN_SECONDS)
+
+
+def attend(connection: psycopg.Connection[Any], due_at: dict[Duty, float]) -> None:
+    """Do what is due, and note when it is again; raises when the connection is gone."""
+    for duty, every_seconds in DUTIES.items():
+        if time.monotonic() < due_at[duty]:
+            continue
+        try:
+            duty(connection)
+            due_at[duty] = time.monotonic() + every_seconds
+        except psycopg.Error as exc:
+            if connection.closed:
+                raise
+            log.warning("a duty failed", duty=duty.__name__, error=type(exc).__name__)
+            due_at[duty] = time.monotonic() + AGAIN_SECONDS
 
 
 def main() -> int:

@@ -35,7 +35,21 @@ begin
     ) then
         lock table app.follows in share row exclusive mode;
         delete from app.user_totals;
-        perform app.add_follows(array(select follows from app.follows), '{}');
+        insert into app.user_totals (user_id, followers, followings)
+        select
+            ends.user_id,
+            sum(ends.followers),
+            sum(ends.followings)
+        from (
+            select followee_id as user_id, 1 as followers, 0 as followings
+            from app.follows
+            where not deleted
+            union all
+            select follower_id, 0, 1
+            from app.follows
+            where not deleted
+        ) as ends
+        group by ends.user_id;
     end if;
 end;
 $$;

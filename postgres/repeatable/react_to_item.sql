@@ -4,7 +4,7 @@
 -- A viewer may press twice within a second, but a second holds each event only once. So the event
 -- is dated a second after the pair's last one if need be, and none is lost. The pair's row is made
 -- and locked before that date is read: two first presses at once would both read "none", and the
--- later one would be taken for a repeat.
+-- later one would be taken for a repeat. Who is an hour ahead that way is refused (NV429).
 create or replace function app.react_to_item(
     p_viewer_id bigint,
     p_item_type text,
@@ -35,6 +35,9 @@ begin
         and likes.item_id = p_item_id;
 
     if liked is distinct from (p_action = 'like') then
+        if v_changed_at > clock_timestamp() + interval '1 hour' then
+            perform app.refuse_input('NV429', 'item_id', 'was acted on too often, too quickly');
+        end if;
         perform app.record_action(
             p_viewer_id,
             p_item_type,

@@ -19,8 +19,8 @@ end;
 $$;
 
 comment on function app.refuse_input(text, jsonb) is
-'Raises NV400 (bad input), NV403 (not yours), NV404 (never existed), NV410 (deleted) or NV422 '
-'(request key of another request), with a list of index, field and message.';
+'Raises NV400 (bad input), NV403 (not yours), NV404 (never existed), NV410 (deleted), NV422 '
+'(request key of another request) or NV429 (too quick), with a list of index, field and message.';
 
 create or replace function app.refuse_input(
     p_code text,

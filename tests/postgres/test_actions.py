@@ -52,6 +52,32 @@ def test_no_press_of_the_like_button_is_lost_within_a_second(world: Connection) 
     assert actions(world) == ["like", "unlike"] * 3 + ["like"]
 
 
+def test_likes_do_not_run_away_from_the_clock(world: Connection, refused: Refused) -> None:
+    call(world, "like_item", 7, "video", 1)
+    world.execute("update app.likes set changed_at = now() + interval '59 minutes'")
+    assert call(world, "unlike_item", 7, "video", 1) == (0, False)
+    world.execute("update app.likes set changed_at = now() + interval '61 minutes'")
+    with refused("NV429"):
+        call(world, "like_item", 7, "video", 1)
+    assert call(world, "unlike_item", 7, "video", 1) == (0, False)  # changes nothing
+
+
+def test_comments_do_not_run_away_from_the_clock(world: Connection, refused: Refused) -> None:
+    """Each second of the next five minutes holds a comment of the viewer's already."""
+    with world.transaction():
+        world.execute("select app.open_pending_events()")
+        world.execute(
+            "insert into pending_events (event_time, user_id, item_type, item_id, action) "
+            "select clock_timestamp() + make_interval(secs => n), 7, 'video', 1, 'comment' "
+            "from generate_series(0, 330) as n"
+        )
+        world.execute("select * from app.record_events()")
+    with refused("NV429"):
+        call(world, "comment_on_item", 7, "video", 1, "And another thing")
+    assert world.execute("select count(*) from app.comments").fetchone() == (0,)
+    assert call(world, "comment_on_item", 8, "video", 1, "Well")[2] == 332
+
+
 def test_two_comments_within_a_second_are_two_comments(world: Connection) -> None:
     first, first_at, count = call(world, "comment_on_item", 7, "video", 1, "Nice")
     assert count == 1
