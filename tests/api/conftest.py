@@ -132,11 +132,12 @@ class Catalogue:
         """Have every precomputed model look now, those that others read first."""
         views = self.client.query(
             "select view from system.view_refreshes where database = 'nova' "
-            "order by view = 'reel_cards_mv' desc, view"
+            "order by view = 'reel_cards_mv' desc, view = 'trending_reels_mv' desc, view"
         ).result_columns[0]
         for view in views:
-            self.client.command(f"system refresh view nova.`{view}`")
-            self.client.command(f"system wait view nova.`{view}`")
+            for _ in range(2):  # one may be under way that began before our rows were there
+                self.client.command(f"system refresh view nova.`{view}`")
+                self.client.command(f"system wait view nova.`{view}`")
 
     def public_ids(self) -> set[int]:
         """Everything a feed may show to somebody without history."""

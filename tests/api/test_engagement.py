@@ -168,7 +168,7 @@ async def test_what_is_not_there(writing: Api, bearer: Token, world: World) -> N
                 (deleted, 410, "gone"),
                 ("one", 400, "invalid-request"),
                 (-1, 400, "invalid-request"),
-                ("9" * 400, 400, "invalid-request"),
+                ("9" * 400, 404, "not-found"),
             ):
                 address = f"{BASE}/{kind}/{item_id}/{action}"
                 response = await writing.request(
