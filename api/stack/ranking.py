@@ -53,6 +53,10 @@ def build_ranking(clickhouse_url: str, data_dir: Path) -> bool:
     return True
 
 
+# Models that one another are made of: reel_cards, trending_reels, cand_video__trending (count).
+LONGEST_CHAIN = 3
+
+
 def is_built(clickhouse_url: str) -> bool:
     """Say whether this ClickHouse has the serving view."""
     with clickhouse_connect.get_client(dsn=clickhouse_url) as client:
@@ -63,8 +67,8 @@ def refresh_ranking(clickhouse_url: str, seconds: float = 120.0) -> int:
     """
     Refresh every precomputed model now, instead of at its next turn; returns how many there are.
 
-    Each is refreshed as often as the longest chain among them could need, until nothing it reads
-    was refreshed after it: the number of passes is small, and the order need not be known.
+    Each is refreshed as often as the longest chain among them needs, until nothing it reads was
+    refreshed after it: the number of passes is small, and the order need not be known.
     """
     deadline = time.monotonic() + seconds
     with clickhouse_connect.get_client(dsn=clickhouse_url) as client:
@@ -74,7 +78,7 @@ def refresh_ranking(clickhouse_url: str, seconds: float = 120.0) -> int:
                 "select view from system.view_refreshes where database = 'nova' order by view"
             ).result_rows
         ]
-        for _ in range(2):
+        for _ in range(LONGEST_CHAIN):
             for view in views:
                 client.command(f"system refresh view nova.`{view}`")
             for view in views:
