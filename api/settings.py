@@ -129,6 +129,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return shown
 
     @property
+    def has_positions(self) -> bool:
+        """Whether change capture numbers what it lands; without, a write's place is its time."""
+        return self.cdc == "pull"
+
+    @property
     def data_path(self) -> Path:
         """Where embedded servers keep their files."""
         return Path(self.data_dir).resolve()

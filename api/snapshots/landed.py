@@ -34,7 +34,7 @@ class LandedWatch(Watch):
         super().__init__()
         self._redis = redis
         self._wait_seconds = settings.landing_wait_ms / 1000
-        self._is_timed = settings.cdc != "pull"
+        self._is_timed = not settings.has_positions
         self._settle_ms = settings.landing_settle_ms
         self._waiting = 0
         self._wanted = asyncio.Event()

@@ -118,8 +118,7 @@ class Touches:
 
     def __init__(self, redis: RedisStore, settings: Settings) -> None:
         self._redis = redis
-        # Where change capture has no numbers, a write's place in it is when it was noted.
-        self._is_timed = settings.cdc != "pull"
+        self._is_timed = not settings.has_positions
         self._sha = sha1(NOTE_TOUCH.encode(), usedforsecurity=False).hexdigest()
         self._late: dict[int, list[Call]] = {}
         self._retrying: asyncio.Task[None] | None = None
