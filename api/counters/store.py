@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
@@ -20,13 +19,11 @@ from api.counters.counts import (
 )
 from api.counters.statements import LUA, SQL
 from api.metrics import COUNTERS_READ
+from api.optional import OptionalReads
 from api.settings import Settings
-from api.stores import Breaker, Postgres, RedisStore, StoreUnavailableError
+from api.stores import Postgres, RedisStore, StoreUnavailableError
 
-# Connections that pages may hold at once, per process (count): the others are for writes.
-REBUILDS_AT_ONCE = 2
-REBUILD_FAILURES_TO_OPEN = 3  # consecutive (count)
-REBUILD_OPEN_SECONDS = 1.0
+REBUILDS_AT_ONCE = 2  # of one process (count)
 # Looked up once: a page counts in each.
 FROM_REDIS, FROM_POSTGRES, FROM_NOWHERE = map(COUNTERS_READ.labels, ("redis", "postgres", "none"))
 
@@ -42,12 +39,10 @@ class CounterStore:
         self._redis = redis
         self._postgres = postgres
         self._kept_seconds = kept_seconds(settings)
-        self._rebuild_seconds = settings.counters_timeout_ms / 1000
         self._keep = redis.client.register_script(LUA["keep_counts"])
-        # Not the writers' circuit: being too slow for a feed is not being down.
-        self._breaker = Breaker("counters", REBUILD_FAILURES_TO_OPEN, REBUILD_OPEN_SECONDS)
-        self._places = asyncio.Semaphore(REBUILDS_AT_ONCE)
-        self._rebuilds: set[asyncio.Task[list[ItemCounts]]] = set()
+        self._rebuilds = OptionalReads[list[ItemCounts]](
+            "counters", REBUILDS_AT_ONCE, settings.counters_timeout_ms / 1000
+        )
 
     async def keep(self, counts: Sequence[ItemCounts]) -> None:
         """
@@ -94,41 +89,20 @@ class CounterStore:
 
     async def close(self) -> None:
         """Let reads under way finish; each is bounded by its timeout."""
-        await asyncio.gather(*self._rebuilds, return_exceptions=True)
+        await self._rebuilds.close()
 
     # ---------- what Redis does not know
 
     async def _rebuilt(self, item_type: ItemType, ids: Sequence[int]) -> dict[int, ItemCounts]:
         """Return counters from Postgres, all or none, within the time a feed can wait."""
         try:
-            counts = await self._breaker.run(
-                lambda: self._ask(item_type, ids), self._rebuild_seconds
-            )
+            counts = await self._rebuilds.run(lambda: self._rebuild(item_type, ids))
         except StoreUnavailableError:
             return {}
         return {one.item_id: one for one in counts}
 
-    async def _ask(self, item_type: ItemType, ids: Sequence[int]) -> list[ItemCounts]:
-        """
-        Read from Postgres in a task of its own, and keep what comes, also zeros.
-
-        A caller that gives up leaves the task alone: to cancel a query means waiting for a server
-        that does not answer, and what comes late serves the next page. It holds its place until
-        it ends, so that a slow Postgres meets no more than `REBUILDS_AT_ONCE` of them.
-        """
-        await self._places.acquire()
-        task = asyncio.create_task(self._rebuild(item_type, ids))
-        self._rebuilds.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
-
-    def _ended(self, task: asyncio.Task[list[ItemCounts]]) -> None:
-        self._places.release()
-        self._rebuilds.discard(task)
-        if not task.cancelled():
-            task.exception()  # told to whoever waited
-
     async def _rebuild(self, item_type: ItemType, ids: Sequence[int]) -> list[ItemCounts]:
+        """Read from Postgres and keep what comes, also zeros; when late, for the next page."""
         parameters: dict[str, Any] = {"item_type": item_type, "item_ids": list(ids)}
         rows = await self._postgres.rows(SQL["item_totals"], parameters)
         counts = [msgspec.convert(tuple(row.values()), ItemCounts) for row in rows]

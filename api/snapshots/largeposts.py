@@ -7,19 +7,19 @@ viewer follows the author. If so it is ranked anew, else the snapshot notes how 
 
 What it costs: four small reads of Redis a second and process; and at most one query of Postgres (a
 step in a key per author) per snapshot and post, only of viewers who come back to a snapshot, at
-most `CHECKS_AT_ONCE` at a time. Whoever finds them taken, or Postgres slow or away, is served the
-snapshot it has, and asks the next time.
+most `CHECKS_AT_ONCE` at a time. Whoever has no answer within `CHECK_SECONDS` is served the snapshot
+it has, and asks the next time.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from api.metrics import LARGE_POST_CHECKS
+from api.optional import OptionalReads
 from api.settings import Settings
 from api.snapshots.landed import LandedWatch
 from api.snapshots.watch import Watch
@@ -29,7 +29,7 @@ POSTS_KEY = "posts:large:v1"
 POSTS_MOST = 1_000  # newest ones (count)
 POSTS_KEPT_SECONDS = 3_600
 
-CHECKS_AT_ONCE = 4  # queries of one process (count)
+CHECKS_AT_ONCE = 2  # queries of one process (count)
 CHECK_SECONDS = 0.1
 
 FOLLOWS_ANY = (Path(__file__).parent / "sql" / "postgres" / "follows_any.sql").read_text()
@@ -78,7 +78,7 @@ class LargePosts(Watch):
         self._highest = 0
         # Until when a fresh snapshot may lack it (`time.monotonic`): known once it has landed.
         self._until: dict[Entry, float] = {}
-        self._checks = 0
+        self._checks = OptionalReads[bool]("large_posts", CHECKS_AT_ONCE, CHECK_SECONDS)
 
     def missing(self, ranked_position: int, checked: str) -> list[LargePost]:
         """
@@ -102,23 +102,24 @@ class LargePosts(Watch):
 
     async def is_follower(self, viewer_id: int, author_ids: Sequence[int]) -> bool | None:
         """Say whether a viewer follows one of these authors; None when it cannot be said now."""
-        if self._checks >= CHECKS_AT_ONCE:
-            LARGE_POST_CHECKS.labels("busy").inc()
-            return None
-        self._checks += 1
         try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                rows = await self._postgres.rows(
-                    FOLLOWS_ANY, {"viewer_id": viewer_id, "author_ids": list(author_ids)}
-                )
-        except (StoreUnavailableError, TimeoutError):
+            is_follower = await self._checks.run(lambda: self._ask(viewer_id, author_ids))
+        except StoreUnavailableError:
             LARGE_POST_CHECKS.labels("failed").inc()
             return None
-        finally:
-            self._checks -= 1
-        is_follower = bool(rows[0]["is_follower"])
         LARGE_POST_CHECKS.labels("follower" if is_follower else "stranger").inc()
         return is_follower
+
+    async def _ask(self, viewer_id: int, author_ids: Sequence[int]) -> bool:
+        rows = await self._postgres.rows(
+            FOLLOWS_ANY, {"viewer_id": viewer_id, "author_ids": list(author_ids)}
+        )
+        return bool(rows[0]["is_follower"])
+
+    async def stop(self) -> None:
+        """End the polling, and let checks under way finish; each is bounded by its timeout."""
+        await super().stop()
+        await self._checks.close()
 
     async def look(self) -> None:
         """Read what was posted since the last look, and drop what every snapshot has by now."""

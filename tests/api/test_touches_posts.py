@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import msgspec
@@ -11,9 +12,12 @@ from prometheus_client import REGISTRY
 
 from api.cursor import Surface
 from api.settings import Settings
-from api.snapshots.largeposts import POSTS_KEY, POSTS_MOST
+from api.snapshots.largeposts import CHECKS_AT_ONCE, POSTS_KEY, POSTS_MOST
+from api.stack.ports import free_port
+from api.stores import StoreUnavailableError
 from tests.api.conftest import new_id
 from tests.api.feeds import MadeUpRanking, Process, ids, process
+from tests.api.proxy import Proxy
 from tests.conftest import settings_on
 
 ITEMS = dict.fromkeys(range(1, 61), 77)
@@ -163,6 +167,42 @@ async def test_without_postgres_pages_are_served_as_they_are_and_asked_about_lat
     async with process(nowhere) as blind:
         assert (await blind.first(posts, people.follower)).cache_hit
     assert not (await one.first(posts, people.follower)).cache_hit
+
+
+async def test_a_frozen_postgres_keeps_no_page_waiting(
+    settings: Settings, posts: MadeUpRanking, people: People
+) -> None:
+    """Nor is it asked more and more; what was asked is left to end by Postgres' own time."""
+    async with Proxy(settings.postgres_url, free_port()) as line:
+        frozen = msgspec.structs.replace(
+            settings, postgres_url=line.url, postgres_timeout_ms=2_000, postgres_pool_max=8
+        )
+        async with process(frozen) as one:
+            naps = (one.stores.postgres.rows("select pg_sleep(0.1)", {}) for _ in range(8))
+            await asyncio.gather(*naps)  # all connections are there
+            await one.land(100)
+            await one.first(posts, people.follower)
+            await one.touches.posted(people.author, None, 105)
+            await one.land(105)
+            await one.large_posts.look()
+
+            line.wanted, line.requests = b"follower_id", 0
+            line.slow(60)
+            # Cut when its time is up, and so the measure of what waits for Postgres.
+            witness = asyncio.create_task(one.stores.postgres.rows("select 1", {}))
+            for _ in range(12):
+                assert (await one.first(posts, people.follower)).cache_hit
+            assert not witness.done()
+            assert 1 <= line.requests <= CHECKS_AT_ONCE
+            with pytest.raises(StoreUnavailableError):
+                await witness
+            line.mend()
+            for _ in range(100):
+                if not (await one.first(posts, people.follower)).cache_hit:
+                    break
+                await asyncio.sleep(0.1)
+            else:
+                raise AssertionError("the post was never asked about again")
 
 
 async def test_the_list_of_large_posts_is_short_and_ends(one: Process) -> None:
