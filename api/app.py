@@ -31,7 +31,7 @@ from api.logging import RequestMiddleware, configure_logging
 from api.methods import MethodsMiddleware
 from api.reels.controller import ReelsController
 from api.reels.queries import ReelQueries
-from api.reels.reader import ChartReader, ReelsReader
+from api.reels.reader import ChartReader, reels_feed
 from api.settings import Settings
 from api.snapshots.landed import LandedWatch
 from api.snapshots.largeposts import LargePosts
@@ -77,7 +77,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
     queries = ReelQueries(stores.clickhouse, settings)
     provided: dict[str, Any] = {
-        "reels": ReelsReader(queries, walks, cursors, counters),
+        "reels": reels_feed(queries, walks, cursors, counters),
         "charts": ChartReader(queries, stores.redis, counters, settings),
         "event_writer": EventWriter(stores.postgres, writes),
         "items": ItemWriter(writes),

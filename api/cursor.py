@@ -76,7 +76,7 @@ class Cursor(Struct, frozen=True):
     `session` and `generation` name the snapshot, `position` the next place in it. The rest is the
     way back for when Redis lost the snapshot: the clock and variant it was ranked with; a
     `fingerprint` of every id up to here (are rankings made again still the same?); and the lowest
-    `(score_ppm, id)` shown in the whole walk (what is strictly below cannot have been shown; the
+    `(height, id)` shown in the whole walk (what is strictly below cannot have been shown; the
     last one shown is not enough, because saturation moves places).
 
     `is_stale` says that the snapshot was an older one than asked for when the walk began in it, so
@@ -90,14 +90,14 @@ class Cursor(Struct, frozen=True):
     as_of_ms: int
     variant: str
     fingerprint: int
-    lowest_score_ppm: int
+    lowest_height: int
     lowest_id: int
     is_stale: bool = False
 
     @property
     def lowest(self) -> tuple[int, int]:
         """The lowest key shown so far."""
-        return self.lowest_score_ppm, self.lowest_id
+        return self.lowest_height, self.lowest_id
 
 
 class CommentPlace(Struct, frozen=True):
@@ -141,7 +141,7 @@ class CursorCodec:
                 cursor.position,
                 cursor.as_of_ms,
                 cursor.fingerprint,
-                cursor.lowest_score_ppm,
+                cursor.lowest_height,
                 cursor.lowest_id,
                 cursor.is_stale,
                 len(variant),
@@ -169,7 +169,7 @@ class CursorCodec:
             position,
             as_of_ms,
             fingerprint,
-            lowest_score_ppm,
+            lowest_height,
             lowest_id,
             is_stale,
             _,
@@ -187,7 +187,7 @@ class CursorCodec:
             as_of_ms=as_of_ms,
             variant=payload[HEAD.size :].decode(),
             fingerprint=fingerprint,
-            lowest_score_ppm=lowest_score_ppm,
+            lowest_height=lowest_height,
             lowest_id=lowest_id,
             is_stale=is_stale,
         )

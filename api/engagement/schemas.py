@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from api.events.schemas import BLANK, SAYS_SOMETHING, FeedRequestId, Time
 from api.ids import END, ItemId
-from api.reels.schemas import Count, Id
+from api.surfaces.schemas import Count, Id
 
 LONGEST_COMMENT = 2_000  # characters
 LONGEST_POST = 5_000

@@ -1,66 +1,49 @@
-"""Ranked rows of reels from ClickHouse; the order and the scores are the database's."""
+"""Ranked rows of reels from ClickHouse."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from clickhouse_connect.driver.query import QueryResult
 
-from api.reels.schemas import Reel, Window
+from api.reels.schemas import Reel
 from api.settings import Settings
 from api.snapshots.ranking import RankedItem
 from api.stores import ClickHouse
+from api.surfaces.rows import RankedQueries, statements_in
+from api.surfaces.schemas import Window
 
-SQL = {path.stem: path.read_text() for path in (Path(__file__).parent / "sql").glob("*.sql")}
+SQL = statements_in(Path(__file__).parent / "sql")
 
 _encoder = msgspec.json.Encoder()
 
 
-class ReelQueries:
+class ReelQueries(RankedQueries):
     """One method per file in `sql/`."""
 
+    statements = SQL
+
     def __init__(self, clickhouse: ClickHouse, settings: Settings) -> None:
-        self._clickhouse = clickhouse
+        super().__init__(clickhouse)
         self._stream_url = f"{settings.public_base_url.rstrip('/')}/api/v1/reels/stream/"
         self._media_url = settings.media_base_url.rstrip("/") + "/"
-
-    async def feed(self, viewer_id: int, as_of: datetime, variant: str) -> list[RankedItem]:
-        """Return the viewer's ranking."""
-        return await self._items("feed", viewer_id=viewer_id, as_of=instant(as_of), variant=variant)
-
-    async def feed_after(
-        self, viewer_id: int, as_of: datetime, variant: str, shown: Sequence[int]
-    ) -> list[RankedItem]:
-        """Return the viewer's ranking without what was shown."""
-        return await self._items(
-            "feed_after",
-            viewer_id=viewer_id,
-            as_of=instant(as_of),
-            variant=variant,
-            shown=list(shown),
-        )
 
     async def trending(
         self, window: Window, limit: int, shown: Sequence[int] = ()
     ) -> list[RankedItem]:
         """Return the top of a window's chart, without what was shown."""
-        return await self._items("trending", window=window.value, shown=list(shown), limit=limit)
+        return await self.items("trending", window=window.value, shown=list(shown), limit=limit)
 
-    async def _items(self, statement: str, **parameters: Any) -> list[RankedItem]:
-        result = await self._clickhouse.query(SQL[statement], parameters)
-        return [
-            RankedItem(
-                item_id=row["video_id"],
-                score_ppm=row["score_ppm"],
-                author_id=row["creator_id"],
-                body=_encoder.encode(self._reel(row)),
-            )
-            for row in rows_of(result)
-        ]
+    def item_of(self, row: Mapping[str, Any]) -> RankedItem:
+        """Return the place of a row."""
+        return RankedItem(
+            item_id=row["video_id"],
+            height=row["score_ppm"],
+            author_id=row["creator_id"],
+            body=_encoder.encode(self._reel(row)),
+        )
 
     def _reel(self, row: Mapping[str, Any]) -> Reel:
         return Reel(
@@ -87,15 +70,3 @@ class ReelQueries:
         if address.startswith(("http://", "https://")):
             return address
         return self._media_url + address.lstrip("/")
-
-
-def rows_of(result: QueryResult) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a result that came columns first."""
-    names = result.column_names
-    for values in zip(*result.result_set, strict=True):
-        yield dict(zip(names, values, strict=True))
-
-
-def instant(at: datetime) -> str:
-    """Return a time the way a DateTime64(3, 'UTC') parameter takes it."""
-    return at.strftime("%Y-%m-%d %H:%M:%S.") + f"{at.microsecond // 1000:03d}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal, NamedTuple, cast
 
 import msgspec
@@ -12,38 +12,23 @@ from msgspec import Struct
 
 from api.counters.overlay import Overlay, Tail
 from api.counters.store import CounterStore
-from api.cursor import Cursor, CursorCodec, Surface
+from api.cursor import CursorCodec, Surface
 from api.reels.queries import ReelQueries
-from api.reels.schemas import COUNTERS, Algorithm, Reel, Window
+from api.reels.schemas import COUNTERS, Algorithm, Reel
 from api.settings import Settings
 from api.snapshots.ranking import RankedItem, Ranking
-from api.snapshots.walk import Flights, Page, Walks, unavailable
+from api.snapshots.walk import Flights, Walks, unavailable
 from api.stores import RedisStore, StoreUnavailableError
+from api.surfaces.reader import FeedReader
+from api.surfaces.rows import PersonalRanking
+from api.surfaces.schemas import Window
 
 CHART_ITEMS = 100  # count, GET /reels/trending
 CHART_FRESH_SECONDS = 5.0  # the chart itself is counted again every minute
 CHART_RETRY_SECONDS = 1.0  # how long a stale chart is served before ClickHouse is asked again
 
-DEFAULT_VARIANT = "default"
 FEED_WINDOW = Window.DAY  # what `algo=trending` ranks by
 FEED_ITEMS = 500  # count, one ranking of `algo=trending`
-
-
-class PersonalRanking:
-    """`algo=ch`: ranked for the viewer in ClickHouse."""
-
-    surface = Surface.REELS
-
-    def __init__(self, queries: ReelQueries) -> None:
-        self._queries = queries
-
-    async def ranked(
-        self, viewer_id: int, as_of: datetime, variant: str, shown: Sequence[int]
-    ) -> list[RankedItem]:
-        """Return the viewer's ranking without what was shown."""
-        if not shown:
-            return await self._queries.feed(viewer_id, as_of, variant)
-        return await self._queries.feed_after(viewer_id, as_of, variant, shown)
 
 
 class TrendingRanking:
@@ -61,53 +46,20 @@ class TrendingRanking:
         return await self._queries.trending(FEED_WINDOW, FEED_ITEMS, shown)
 
 
-SURFACES: dict[Algorithm, Surface] = {
-    Algorithm.CH: Surface.REELS,
-    Algorithm.TRENDING: Surface.REELS_TRENDING,
-}
-ALGORITHMS: dict[Surface, Algorithm] = {surface: algo for algo, surface in SURFACES.items()}
-
-
 def live_reels(counters: CounterStore) -> Overlay:
     """Return what puts live counters on reels."""
     return Overlay(counters, "video", Tail(Reel, COUNTERS))
 
 
-class ReelsReader:
-    """The walks of reels, each in the ranking its algorithm stands for; counters are of now."""
-
-    def __init__(
-        self, queries: ReelQueries, walks: Walks, cursors: CursorCodec, counters: CounterStore
-    ) -> None:
-        self.cursors = cursors
-        self._walks = walks
-        self._overlay = live_reels(counters)
-        self._rankings: dict[Surface, Ranking] = {
-            Surface.REELS: PersonalRanking(queries),
-            Surface.REELS_TRENDING: TrendingRanking(queries),
-        }
-
-    async def first_page(self, algorithm: Algorithm, viewer_id: int, limit: int) -> Page:
-        """Return the top of a viewer's feed."""
-        ranking = self._rankings[SURFACES[algorithm]]
-        return await self._live(
-            await self._walks.first_page(ranking, viewer_id, DEFAULT_VARIANT, limit)
-        )
-
-    async def next_page(self, viewer_id: int, cursor: Cursor, limit: int) -> Page:
-        """Return what follows a cursor."""
-        ranking = self._rankings[cursor.surface]
-        return await self._live(await self._walks.next_page(ranking, viewer_id, cursor, limit))
-
-    async def since(self, viewer_id: int, cursor: Cursor, limit: int, cursor_text: str) -> Page:
-        """Return what is new since a cursor."""
-        ranking = self._rankings[cursor.surface]
-        return await self._live(
-            await self._walks.since(ranking, viewer_id, cursor, limit, cursor_text)
-        )
-
-    async def _live(self, page: Page) -> Page:
-        return msgspec.structs.replace(page, bodies=await self._overlay.live(page.bodies))
+def reels_feed(
+    queries: ReelQueries, walks: Walks, cursors: CursorCodec, counters: CounterStore
+) -> FeedReader[Algorithm]:
+    """Return the feed of reels."""
+    rankings: dict[Algorithm, Ranking] = {
+        Algorithm.CH: PersonalRanking(Surface.REELS, queries),
+        Algorithm.TRENDING: TrendingRanking(queries),
+    }
+    return FeedReader(rankings, live_reels(counters), walks, cursors)
 
 
 class Chart(Struct, frozen=True):
@@ -197,8 +149,3 @@ class ChartReader:
 
 def _key(window: Window) -> str:
     return f"feed:reels-chart:v1:{window.value}"
-
-
-def instant_of(at_ms: int) -> datetime:
-    """Return the time of a clock in milliseconds."""
-    return datetime.fromtimestamp(at_ms / 1000, tz=UTC)

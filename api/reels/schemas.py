@@ -8,16 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Raw, Struct
 
-from api.ids import PATTERN
-
-Count = Annotated[int, Meta(ge=0)]
-Id = Annotated[
-    str,
-    Meta(
-        pattern=PATTERN,
-        description="63-bit id, as a string: real ids exceed 2^53",
-    ),
-]
+from api.surfaces.schemas import Count, FeedMeta, Id, Source, Window
 
 
 class Algorithm(StrEnum):
@@ -25,14 +16,6 @@ class Algorithm(StrEnum):
 
     CH = "ch"
     TRENDING = "trending"
-
-
-class Window(StrEnum):
-    """Over which time trending is counted."""
-
-    HOUR = "1h"
-    DAY = "24h"
-    WEEK = "7d"
 
 
 class Reel(Struct, frozen=True):
@@ -44,13 +27,7 @@ class Reel(Struct, frozen=True):
     duration_seconds: Annotated[float, Meta(ge=0)]
     completion_rate: Annotated[float, Meta(ge=0, le=1)]
     ranking_score: Annotated[float, Meta(ge=0, le=1)]
-    source: Annotated[
-        str,
-        Meta(
-            description="Why it was considered: followee, trending, affinity, fill_trending or "
-            "fill_newest; the strongest of several"
-        ),
-    ]
+    source: Source
     created_at: datetime
     thumbnail_url: str | None
     streaming_url: str
@@ -69,22 +46,14 @@ COUNTERS = {
 }
 
 
-class FeedMeta(Struct, frozen=True):
-    """How a page came about."""
+class ReelsMeta(FeedMeta, frozen=True):
+    """How a page of reels came about."""
 
     algo: Algorithm
-    variant: Annotated[str, Meta(description="Set of weights the viewer is ranked with")]
-    as_of: Annotated[datetime, Meta(description="The clock of the ranking")]
-    cache_hit: Annotated[bool, Meta(description="True when an earlier ranking was paged on")]
     degraded: Annotated[
-        Literal["none", "no_cache", "stale", "timeline"],
+        Literal["none", "no_cache", "stale"],
         Meta(description="What was missing: nothing, Redis, or ClickHouse"),
     ]
-    fallback: Annotated[
-        bool, Meta(description="True when something older or simpler was served instead")
-    ]
-    response_time_ms: Annotated[float, Meta(ge=0, description="Time in this service (ms)")]
-    total_count: Annotated[int, Meta(ge=0, description="Items of the ranked snapshot (count)")]
 
 
 class ReelPage(Struct, frozen=True):
@@ -93,16 +62,7 @@ class ReelPage(Struct, frozen=True):
     data: list[Reel]
     has_more: bool
     next_cursor: str | None
-    meta: FeedMeta
-
-
-class ReadyReelPage(Struct, frozen=True):
-    """A `ReelPage` whose items are JSON already."""
-
-    data: list[Raw]
-    has_more: bool
-    next_cursor: str | None
-    meta: FeedMeta
+    meta: ReelsMeta
 
 
 class TrendingMeta(Struct, frozen=True):

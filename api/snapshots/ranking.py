@@ -10,17 +10,22 @@ from api.cursor import Surface
 
 
 class RankedItem(NamedTuple):
-    """One place of a ranking; `body` is the item as JSON, without a line break."""
+    """
+    One place of a ranking; `body` is the item as JSON, without a line break.
+
+    `height` is what the ranking sorts by before places are spread, higher first: the score (ppm),
+    or, where nothing is scored, the time (seconds since 1970). 32 bits, as in cursors.
+    """
 
     item_id: int
-    score_ppm: int
+    height: int
     author_id: int
     body: bytes
 
     @property
     def key(self) -> tuple[int, int]:
         """What a walk's lowest place is compared by."""
-        return self.score_ppm, self.item_id
+        return self.height, self.item_id
 
 
 class Ranking(Protocol):

@@ -146,7 +146,7 @@ class Snapshot:
             fingerprint = crc32(item.item_id.to_bytes(8, "big"), fingerprint)
             packed += PLACE.pack(
                 item.item_id,
-                item.score_ppm,
+                item.height,
                 lowest,
                 fingerprint,
                 *seen.hashes(item.item_id),
@@ -161,7 +161,7 @@ class Snapshot:
         bodies = [line for n in blocks for line in lines_of(fields[b"b%d" % n])]
         places = PLACE.iter_unpack(fields[b"places"])
         items = [
-            RankedItem(item_id=place[0], score_ppm=place[1], author_id=place[-1], body=body)
+            RankedItem(item_id=place[0], height=place[1], author_id=place[-1], body=body)
             for place, body in zip(places, bodies, strict=True)
         ]
         meta = meta_of(fields[b"meta"])

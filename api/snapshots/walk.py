@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import structlog
 from msgspec import Struct
 
-from api.cursor import Cursor, CursorCodec
+from api.cursor import Cursor, CursorCodec, Surface
 from api.errors import UnavailableError
 from api.limits import Limiter, Verdict, refusal
 from api.metrics import FEED_PAGES, RANKING_ROWS
@@ -45,6 +45,7 @@ T = TypeVar("T")
 class Page(Struct, frozen=True):
     """What a walk hands to a controller: items as JSON, and how they came about."""
 
+    surface: Surface
     bodies: list[bytes]
     has_more: bool
     next_cursor: str | None
@@ -266,6 +267,7 @@ class Walks:
             if item.item_id not in known and not excluded.cover(item)
         ]
         return Page(
+            surface=ranking.surface,
             bodies=unseen[:limit],
             has_more=len(unseen) > limit,
             next_cursor=cursor_text,
@@ -683,6 +685,7 @@ class Walk:
             at = self._cursor(piece)
         FEED_PAGES.labels(self._owner.surface.slug, self._degraded, str(self._is_hit).lower()).inc()
         return Page(
+            surface=self._owner.surface,
             bodies=bodies,
             has_more=has_more,
             next_cursor=self._walks.cursor_text(at, self._owner) if has_more else None,
@@ -704,7 +707,7 @@ class Walk:
             as_of_ms=piece.as_of_ms,
             variant=self._variant,
             fingerprint=piece.fingerprint,
-            lowest_score_ppm=self._lowest[0],
+            lowest_height=self._lowest[0],
             lowest_id=self._lowest[1],
             is_stale=piece.key == self._stale_key,
         )

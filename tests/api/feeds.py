@@ -59,7 +59,7 @@ class MadeUpRanking:
         self.has_begun.set()
         await self.gate.wait()
         return [
-            RankedItem(item_id=item, score_ppm=10**6 - n, author_id=author, body=b"%d" % item)
+            RankedItem(item_id=item, height=10**6 - n, author_id=author, body=b"%d" % item)
             for n, (item, author) in enumerate(items.items())
             if item not in shown
         ]

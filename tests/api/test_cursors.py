@@ -24,7 +24,7 @@ CURSOR = Cursor(
     as_of_ms=1_900_000_000_000,
     variant="v" * 32,
     fingerprint=2**32 - 1,
-    lowest_score_ppm=1_000_000,
+    lowest_height=1_000_000,
     lowest_id=2**64 - 1,
     is_stale=True,
 )

@@ -63,7 +63,7 @@ async def kept_by_script(store: SnapshotStore, owner: Owner, ids: list[int]) -> 
             as_of_ms=snapshot.as_of_ms,
             variant="default",
             fingerprint=0,
-            lowest_score_ppm=0,
+            lowest_height=0,
             lowest_id=0,
         )
         reply = await store.read_at(owner, cursor, len(items))

@@ -1,0 +1,1 @@
+"""The posts feed: posts, ranked for a viewer."""
