@@ -1,0 +1,95 @@
+-- followee_posts(viewer, since, until, most): the newest posts of those a viewer follows.
+--
+-- Reads about one post per followee and a few times `p_most`, however much they publish. Each round
+-- reads some posts of every author who may have more; whose last one read is not among the newest
+-- of all has no more to give. Of the others there are at most `p_most` / posts per author, so four
+-- times as many posts each are no more rows in the next round.
+create or replace function app.followee_posts(
+    p_viewer_id bigint,
+    p_since timestamptz,
+    p_until timestamptz,
+    p_most integer
+)
+returns table (post_id bigint, author_id bigint, created_at timestamptz)
+language plpgsql
+stable
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_authors bigint[];
+    v_posts_each integer;
+    v_post_ids bigint[] := '{}';
+    v_author_ids bigint[] := '{}';
+    v_created_ats timestamptz[] := '{}';
+begin
+    v_authors := array(
+        select follows.followee_id
+        from app.follows
+        where
+            follows.follower_id = p_viewer_id
+            and not follows.deleted
+    );
+    v_posts_each := greatest(1, p_most / greatest(1, cardinality(v_authors)));
+
+    while v_authors <> '{}' loop
+        select
+            array_agg(newest.id),
+            array_agg(newest.author_id),
+            array_agg(newest.created_at)
+        into v_post_ids, v_author_ids, v_created_ats
+        from (
+            select
+                kept.id,
+                kept.author_id,
+                kept.created_at
+            from unnest(v_post_ids, v_author_ids, v_created_ats)
+                as kept (id, author_id, created_at)
+            where kept.author_id not in (select unnest(v_authors))
+            union all
+            select
+                theirs.id,
+                authors.author_id,
+                theirs.created_at
+            from unnest(v_authors) as authors (author_id)
+            cross join lateral (
+                select
+                    posts.id,
+                    posts.created_at
+                from app.posts
+                where
+                    posts.author_id = authors.author_id
+                    and not posts.deleted
+                    and posts.created_at > p_since
+                    and posts.created_at <= p_until
+                order by
+                    posts.created_at desc,
+                    posts.id desc
+                limit v_posts_each
+            ) as theirs
+            order by
+                created_at desc,
+                id desc
+            limit p_most
+        ) as newest;
+
+        exit when v_posts_each >= p_most;
+        v_authors := array(
+            select authors.author_id
+            from unnest(v_author_ids) as authors (author_id)
+            group by authors.author_id
+            having count(*) >= v_posts_each
+        );
+        v_posts_each := least(4 * v_posts_each, p_most);
+    end loop;
+
+    return query
+    select * from unnest(v_post_ids, v_author_ids, v_created_ats);
+end;
+$$;
+
+comment on function app.followee_posts(bigint, timestamptz, timestamptz, integer) is
+'One row per post of those a viewer follows, newest first: the newest in a span of time.';
