@@ -18,6 +18,7 @@ from api.cli.console import DEFAULT_DATA_DIR, QUIET_SECONDS, AsJson, DataDir, er
 from api.importing import progress as importing
 from api.importing.hackernews import import_hackernews
 from api.importing.kuairand import import_kuairand
+from api.importing.readers import FIRST_READER, generate_readers
 from api.importing.report import ImportReport
 from api.importing.tiktok import import_tiktok
 from api.settings import Settings
@@ -86,17 +87,27 @@ def tiktok(
 def hackernews(
     file: Annotated[Path, typer.Argument(help="stories.csv")],
     shift_to_now: Shift = False,
+    readers: Annotated[
+        int,
+        typer.Option(
+            help="Make up so many readers, who follow its authors and like their posts.",
+            min=0,
+            max=100_000,
+        ),
+    ] = 0,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Posts with authors, points and comment counts."""
-    run(
-        lambda settings, progress: import_hackernews(
-            settings, file, shift_to_now=shift_to_now, progress=progress
-        ),
-        data_dir,
-        as_json,
-    )
+    """Posts with authors, points and comment counts, and readers for them."""
+
+    def load(settings: Settings, progress: importing.Progress) -> ImportReport:
+        report = import_hackernews(settings, file, shift_to_now=shift_to_now, progress=progress)
+        return report.joined(generate_readers(settings, readers)) if readers else report
+
+    run(load, data_dir, as_json)
+    if readers:
+        last = FIRST_READER + readers - 1
+        say(f"readers are {FIRST_READER} to {last}: ./nova token --user {FIRST_READER}")
 
 
 def run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
 
@@ -63,6 +64,12 @@ class ImportReport(Struct, frozen=True, kw_only=True):
             if count.entity == entity:
                 return count
         return EntityCount.of(entity, 0, 0)
+
+    def joined(self, other: ImportReport) -> ImportReport:
+        """Return this report with what another one counted."""
+        return msgspec.structs.replace(
+            self, seconds=self.seconds + other.seconds, counts=self.counts + other.counts
+        )
 
     @property
     def inserted(self) -> int:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import psycopg
 
-from api.importing.report import EntityCount, ImportReport
-from api.importing.runner import import_session
+from api.importing.generated import generate
+from api.importing.report import ImportReport
 from api.settings import Settings
 
 SOURCE = "sample"
@@ -37,25 +35,10 @@ def generate_sample(
 
     Viewers are 1 to `users`. Raises `ImportRefusedError` when another sample is there.
     """
-    started = time.monotonic()
-    with import_session(settings, SOURCE) as connection:
-        counts = connection.execute(
-            "select entity, read_rows, inserted_rows"
-            " from app.generate_sample_world(%s::bigint, %s, %s, %s, %s)",
-            (seed, users, creators, videos, days),
-        ).fetchall()
-        run = connection.execute(
-            "select max(id) from app.import_runs where source = %s", (SOURCE,)
-        ).fetchone()
-        assert run is not None
-    return ImportReport(
-        source=SOURCE,
-        run_id=run[0],
-        is_resumed=False,
-        shift_seconds=0,
-        seconds=time.monotonic() - started,
-        counts=tuple(EntityCount.of(*count) for count in counts),
-        held_out_rows=0,
-        malformed_lines=0,
-        malformed=(),
+    return generate(
+        settings,
+        SOURCE,
+        "select entity, read_rows, inserted_rows"
+        " from app.generate_sample_world(%s::bigint, %s, %s, %s, %s)",
+        (seed, users, creators, videos, days),
     )

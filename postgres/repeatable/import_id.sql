@@ -17,6 +17,8 @@ as $$
         when 'kuairand.sound' then 1000000000
         when 'hackernews.author' then 3000000000
         when 'hackernews.post' then 3000000000
+        -- Made up, for the posts of others.
+        when 'reader' then 4000000000
         -- 64-bit numbers of their makers, unlike anything of ours.
         when 'tiktok.creator' then 0
         when 'tiktok.video' then 0
