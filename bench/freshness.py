@@ -37,7 +37,7 @@ PLAYS = 100  # of one probe (count): enough to move any score
 MOVED_PPM = 100
 WAIT_SECONDS = 150.0
 ROLLUP_PAUSE_SECONDS = 0.02
-SCORE_PAUSE_SECONDS = 0.2
+SCORE_PAUSE_SECONDS = 0.05
 OBSERVERS_TRIED = 30  # count
 
 EVENTS_PATH = "/api/v1/events"

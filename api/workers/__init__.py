@@ -3,3 +3,7 @@
 # Redis key: the transaction number up to which everything is in ClickHouse, in decimal. The landing
 # worker writes it, who must read their own write waits for it.
 LANDED_KEY = "nova:landed"
+
+# Redis channel: rows have landed, whichever; said once per round of windows. The refreshing worker
+# listens.
+LANDED_ROWS_CHANNEL = "nova:landed:rows"

@@ -29,7 +29,7 @@ from msgspec import Struct
 from structlog.typing import FilteringBoundLogger
 
 from api.settings import Settings
-from api.workers import LANDED_KEY
+from api.workers import LANDED_KEY, LANDED_ROWS_CHANNEL
 from api.workers.capture import CapturedTable, CaptureSource, Outlook, Span
 from api.workers.patience import retrying
 from api.workers.windows import LandingError, LandingStore, Window, landable_tables
@@ -106,6 +106,10 @@ class Telling:
         # Written whatever was there: another Postgres may have smaller numbers.
         if self._tell(lambda: self._client.set(LANDED_KEY, txid)):
             self._landed_txid, self._told_at = txid, now
+
+    def rows(self, rows: int) -> None:
+        """Tell that rows have landed, so that what is made of them can be made anew."""
+        self._tell(lambda: self._client.publish(LANDED_ROWS_CHANNEL, rows))
 
     def lags(self, lags: Mapping[str, Lag]) -> None:
         """Tell how far each table is behind."""
@@ -287,6 +291,7 @@ class Landing:
                 if rows >= self.settings.landing_window_rows:
                     landed.has_more = True
             if landed.rows:
+                self.told.rows(sum(landed.rows.values()))
                 outlook = capture.outlook(self.cursors())
             self.landed_txid = outlook.landed_txid(self.cursors())
             self.note_lag(outlook, before.next_txid, began_at)

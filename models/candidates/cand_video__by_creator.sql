@@ -4,6 +4,7 @@
 {{ config(
     materialized='refreshed_table',
     refresh_seconds=var('video_refresh_seconds'),
+    refresh_after_landing=true,
     refresh_after=['reel_cards'],
     order_by=['creator_id', 'recency_rank'],
     settings={

@@ -3,6 +3,7 @@
 {{ config(
     materialized='refreshed_table',
     refresh_seconds=var('video_refresh_seconds'),
+    refresh_after_landing=true,
     order_by='video_id',
     settings={'index_granularity': 128, 'min_bytes_for_wide_part': 1099511627776},
 ) }}

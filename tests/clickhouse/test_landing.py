@@ -25,7 +25,7 @@ from api.settings import Settings
 from api.stack.clickhouse import ClickHouseServer
 from api.stack.migrations import cluster_variables
 from api.stack.ports import free_port
-from api.workers import LANDED_KEY
+from api.workers import LANDED_KEY, LANDED_ROWS_CHANNEL
 from api.workers.capture import CaptureSource, Span
 from api.workers.landing import (
     LAG_KEY,
@@ -311,6 +311,25 @@ def txid_of(postgres: psycopg.Connection, statement: str) -> int:
         postgres.execute(statement)
         [txid] = postgres.execute("select pg_current_xact_id()::text::bigint").fetchone() or [0]
     return int(txid)
+
+
+def test_rows_are_told_of_when_they_have_landed_and_nothing_else_is(
+    settings: Settings, postgres: psycopg.Connection, clickhouse: Client, redis_url: str
+) -> None:
+    told = msgspec.structs.replace(settings, redis_url=redis_url)
+    with Landing(told) as landing, redis.Redis.from_url(redis_url) as client:
+        landing.run_once()
+        channel = client.pubsub(ignore_subscribe_messages=True)
+        channel.subscribe(LANDED_ROWS_CHANNEL)
+        channel.get_message(timeout=0.2)
+        landing.run_once()
+        assert channel.get_message(timeout=0.2) is None
+        postgres.execute("insert into app.users (id) values (1), (2)")
+        landing.run_once()
+        message = channel.get_message(timeout=5)
+        assert message is not None
+        assert message["data"] == b"2"
+        channel.close()
 
 
 def test_a_write_is_told_as_landed_once_it_is(

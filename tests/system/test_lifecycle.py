@@ -109,6 +109,7 @@ def test_status_shows_every_process_and_is_healthy(nova: Nova):
         "housekeeping",
         "landing",
         "reconciliation",
+        "refreshing",
         "api",
     ]
     for line in status.processes:
@@ -156,7 +157,16 @@ def test_sql_answers_and_reports_errors(nova: Nova):
 
 @pytest.mark.parametrize(
     "name",
-    ["api", "landing", "reconciliation", "housekeeping", "redis", "clickhouse", "postgres"],
+    [
+        "api",
+        "landing",
+        "reconciliation",
+        "refreshing",
+        "housekeeping",
+        "redis",
+        "clickhouse",
+        "postgres",
+    ],
 )
 def test_a_killed_process_comes_back(nova: Nova, name: str):
     killed = nova.processes()[name].pid

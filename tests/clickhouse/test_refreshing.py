@@ -1,0 +1,145 @@
+"""The refreshing worker: what says so is computed anew when rows have landed, in its steps."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import clickhouse_connect
+import msgspec
+import pytest
+import redis
+from clickhouse_connect.driver.client import Client
+
+from api.settings import Settings
+from api.workers import LANDED_ROWS_CHANNEL
+from api.workers.refreshing import TRANSIENT, Ear, Refresher
+from tests.conftest import child_environment, settings_on
+
+# Nothing here comes from its own turn: that is an hour away.
+REFRESHED = "refresh every 1 hour"
+
+
+@pytest.fixture
+def clickhouse(own_clickhouse_url: str) -> Iterator[Client]:
+    """A chain of two models that want it, `first` and `second`, and one that does not, `daily`."""
+    with clickhouse_connect.get_client(dsn=own_clickhouse_url) as client:
+        client.command("drop database if exists nova sync")
+        client.command("create database nova")
+        client.command("create table nova.source (x UInt64) engine = MergeTree order by x")
+        for name in ("first", "second", "daily"):
+            client.command(f"create table nova.{name} (x UInt64) engine = MergeTree order by x")
+        make_view(client, "first", "source", "refreshed after landing, step 1")
+        make_view(client, "second", "first", "refreshed after landing, step 2")
+        make_view(client, "daily", "source", "")
+        yield client
+        client.command("drop database nova sync")
+
+
+def make_view(client: Client, name: str, source: str, comment: str) -> None:
+    client.command(
+        f"create materialized view nova.{name}_mv {REFRESHED} to nova.{name} empty"
+        f" as select max(x) as x from nova.{source} comment '{comment}'"
+    )
+
+
+def values(client: Client) -> dict[str, int]:
+    """What each model says, 0 when it was never refreshed."""
+    return {
+        name: int(client.query(f"select max(x) from nova.{name}").result_rows[0][0])
+        for name in ("first", "second", "daily")
+    }
+
+
+@pytest.fixture
+def settings(own_clickhouse_url: str, redis_url: str) -> Settings:
+    return settings_on(clickhouse_url=own_clickhouse_url, redis_url=redis_url)
+
+
+def eventually(check: Callable[[], bool], seconds: float = 20.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_a_chain_is_refreshed_in_its_order_and_nothing_else(
+    settings: Settings, clickhouse: Client
+) -> None:
+    clickhouse.command("insert into nova.source values (7)")
+    with Refresher(settings) as refresher:
+        assert refresher.refresh() == ["nova.`first_mv`", "nova.`second_mv`"]
+    assert values(clickhouse) == {"first": 7, "second": 7, "daily": 0}
+
+
+def test_a_model_that_cannot_be_refreshed_keeps_its_rows_and_stops_no_other(
+    settings: Settings, clickhouse: Client
+) -> None:
+    clickhouse.command("insert into nova.source values (7)")
+    with Refresher(settings) as refresher:
+        refresher.refresh()
+        clickhouse.command("drop view nova.first_mv sync")
+        clickhouse.command(
+            f"create materialized view nova.first_mv {REFRESHED} to nova.first empty as"
+            " select throwIf(max(x) > 0) + max(x) as x from nova.source"
+            " comment 'refreshed after landing, step 1'"
+        )
+        clickhouse.command("insert into nova.source values (8)")
+        assert refresher.refresh() == ["nova.`second_mv`"]
+        assert values(clickhouse) == {"first": 7, "second": 7, "daily": 0}
+
+        clickhouse.command("drop view nova.first_mv sync")
+        make_view(clickhouse, "first", "source", "refreshed after landing, step 1")
+        refresher.refresh()
+    assert values(clickhouse) == {"first": 8, "second": 8, "daily": 0}
+
+
+def test_a_clickhouse_that_is_away_is_an_error_of_its_own() -> None:
+    with Refresher(settings_on()) as refresher, pytest.raises(TRANSIENT):
+        refresher.refresh()
+
+
+def test_without_redis_nobody_can_say_what_has_landed() -> None:
+    ear = Ear(settings_on())
+    assert ear.has_landed(0.1) is None
+    ear.close()
+
+
+def test_word_of_a_landing_is_heard_once(settings: Settings) -> None:
+    ear = Ear(settings)
+    assert ear.has_landed(0.1) is None  # whatever landed before it listened
+    assert ear.has_landed(0.1) is False
+    with redis.Redis.from_url(settings.redis_url) as client:
+        for _ in range(3):
+            client.publish(LANDED_ROWS_CHANNEL, 5)
+        assert eventually(lambda: ear.has_landed(0.1) is True)
+        assert ear.has_landed(0.1) is False
+    ear.close()
+
+
+@pytest.mark.parametrize("transport", ["pull", "kafka"])
+def test_the_worker_refreshes_what_it_hears_of_and_ends_when_told(
+    settings: Settings, clickhouse: Client, transport: str
+) -> None:
+    """With Kafka nobody tells: it refreshes every second."""
+    given = msgspec.structs.replace(settings, cdc=transport)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "api.workers.refreshing"], env=child_environment(given)
+    )
+    try:
+        with redis.Redis.from_url(settings.redis_url) as client:
+            for number in (3, 4):
+                clickhouse.command(f"insert into nova.source values ({number})")
+                heard = lambda: client.publish(LANDED_ROWS_CHANNEL, 1) > 0  # noqa: E731
+                assert transport == "kafka" or eventually(heard)
+                assert eventually(lambda number=number: values(clickhouse)["second"] == number)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(10) == 0
+    finally:
+        worker.kill()
+        worker.wait()
