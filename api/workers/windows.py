@@ -56,6 +56,7 @@ REPAIRS: Mapping[str, Sequence[str]] = {
         "repair_events",
         "repair_video_ranking_signals_1h",
         "repair_post_metrics_1h",
+        "repair_post_actors_1m",
         "repair_user_author_90d",
         "repair_user_watch_history",
     ),

@@ -25,11 +25,13 @@
         'affinity_candidates_videos',
         'affinity_candidates_per_creator_videos',
         'trending_chart_videos',
+        'trending_chart_posts',
         'feed_videos',
         'fill_below_videos',
         'saturation_window_places',
         'saturation_per_creator_places',
         'video_refresh_seconds',
         'trending_refresh_seconds',
+        'trending_posts_refresh_seconds',
     ]) }}
 {%- endmacro -%}

@@ -7,6 +7,14 @@
     )
 {%- endmacro -%}
 
+{%- macro post_points(likes, comments, shares) -%}
+(
+        {{ var('post_points_per_like') }} * {{ likes }}
+        + {{ var('post_points_per_comment') }} * {{ comments }}
+        + {{ var('post_points_per_share') }} * {{ shares }}
+    )
+{%- endmacro -%}
+
 {%- macro affinity_points(likes, comments) -%}
 (
         {{ var('affinity_points_per_like') }} * {{ likes }}

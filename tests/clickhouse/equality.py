@@ -146,6 +146,25 @@ ROLLUPS = [
         """,
     ),
     Pair(
+        "post_actors_1m",
+        f"""
+        select
+            (extract(epoch from date_trunc('minute', event_time)))::bigint, item_id, user_id,
+            {net("like", "unlike")}, {net("comment", "uncomment")}, {count("share")}
+        from app.events
+        where
+            item_type = 'post'
+            and action in ('like', 'unlike', 'comment', 'uncomment', 'share')
+        group by 1, 2, 3
+        """,
+        """
+        select
+            toUnixTimestamp(at_minute), post_id, user_id, sum(likes), sum(comments), sum(shares)
+        from raw.post_actors_1m
+        group by at_minute, post_id, user_id
+        """,
+    ),
+    Pair(
         "user_author_90d",
         f"""
         select
@@ -186,6 +205,7 @@ ROLLUPS = [
 KEY_COLUMNS = {
     "video_ranking_signals_1h": 2,
     "post_metrics_1h": 3,
+    "post_actors_1m": 3,
     "user_author_90d": 3,
     "user_watch_history": 3,
 }
