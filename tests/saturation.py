@@ -1,10 +1,10 @@
 """
 The saturation of posts, slowly and obviously: what every implementation of it is compared with.
 
-Going down a ranking, each post takes the first free place that is at least 3 behind its author's
-previous post and, when there is such a post, behind the first five. There are as many places as
-posts; who finds none goes to the end, in order of rank, and places nobody could take are closed.
-In the continuation of a session the places go on from those shown.
+Every place goes to the best post not yet placed whose author may have it: none of their posts is on
+the two places before, nor, among the first five, on any before. When nobody left may have a place,
+the best post left takes it all the same: order degrades, nothing is dropped. In the continuation of
+a session the places go on from those shown.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-DISTANCE_PLACES = 3
+WINDOW_PLACES = 3
 HEAD_PLACES = 5
 
 Post = TypeVar("Post")
@@ -20,9 +20,9 @@ Post = TypeVar("Post")
 
 def may_stand(author: int, before: Sequence[int | None]) -> bool:
     """Say whether a post of an author may come next, behind posts of these authors."""
-    if author in before[:HEAD_PLACES] and len(before) < HEAD_PLACES:
-        return False
-    return author not in before[-(DISTANCE_PLACES - 1) :]
+    if len(before) < HEAD_PLACES:
+        return author not in before
+    return author not in before[1 - WINDOW_PLACES :]
 
 
 def saturated(
@@ -34,15 +34,14 @@ def saturated(
     `shown` are the authors of the posts the session was shown, in their order; None is nobody.
     """
     waiting = list(ranked)
-    places: list[Post | None] = []
+    served: list[Post] = []
     before = list(shown)
-    for _ in ranked:
-        best = next((post for post in waiting if may_stand(author_of(post), before)), None)
-        if best is not None:
-            waiting.remove(best)
-        places.append(best)
-        before.append(None if best is None else author_of(best))
-    return [*(post for post in places if post is not None), *waiting]
+    while waiting:
+        best = next((post for post in waiting if may_stand(author_of(post), before)), waiting[0])
+        waiting.remove(best)
+        served.append(best)
+        before.append(author_of(best))
+    return served
 
 
 def crowded_places(authors: Sequence[int], shown: Sequence[int | None] = ()) -> list[int]:

@@ -1,9 +1,12 @@
 -- followee_posts(viewer, since, until, most): the newest posts of those a viewer follows.
 --
--- Reads about one post per followee and a few times `p_most`, however much they publish. Each round
--- reads some posts of every author who may have more; whose last one read is not among the newest
--- of all has no more to give. Of the others there are at most `p_most` / posts per author, so four
--- times as many posts each are no more rows in the next round.
+-- Reads in proportion to how many they follow and to `p_most`, however much anybody publishes. Each
+-- round reads some posts of every author who may have more; whose last one read is not among the
+-- newest has no more to give. Of the others there are at most `p_most` / posts per author, so four
+-- times as many posts of each are no more rows in the next round.
+--
+-- Who follows many is mostly done sooner: enough of theirs are among the newest posts of all, ten
+-- of which are read in the time it takes to ask one author.
 create or replace function app.followee_posts(
     p_viewer_id bigint,
     p_since timestamptz,
@@ -22,9 +25,10 @@ as $$
 declare
     v_authors bigint[];
     v_posts_each integer;
-    v_post_ids bigint[] := '{}';
-    v_author_ids bigint[] := '{}';
-    v_created_ats timestamptz[] := '{}';
+    v_read integer;
+    v_post_ids bigint[];
+    v_author_ids bigint[];
+    v_created_ats timestamptz[];
 begin
     v_authors := array(
         select follows.followee_id
@@ -33,8 +37,43 @@ begin
             follows.follower_id = p_viewer_id
             and not follows.deleted
     );
-    v_posts_each := greatest(1, p_most / greatest(1, cardinality(v_authors)));
 
+    if cardinality(v_authors) > p_most then
+        select
+            array_agg(newest.id) filter (where newest.is_theirs),
+            array_agg(newest.author_id) filter (where newest.is_theirs),
+            array_agg(newest.created_at) filter (where newest.is_theirs),
+            count(*)
+        into v_post_ids, v_author_ids, v_created_ats, v_read
+        from (
+            select
+                posts.id,
+                posts.author_id,
+                posts.created_at,
+                posts.author_id in (select unnest(v_authors)) as is_theirs
+            from app.posts
+            where
+                not posts.deleted
+                and posts.created_at > p_since
+                and posts.created_at <= p_until
+            order by
+                posts.created_at desc,
+                posts.id desc
+            limit 4 * cardinality(v_authors)
+        ) as newest;
+
+        if cardinality(v_post_ids) >= p_most or v_read < 4 * cardinality(v_authors) then
+            return query
+            select *
+            from unnest(v_post_ids[:p_most], v_author_ids[:p_most], v_created_ats[:p_most]);
+            return;
+        end if;
+    end if;
+
+    v_posts_each := greatest(1, p_most / greatest(1, cardinality(v_authors)));
+    v_post_ids := '{}';
+    v_author_ids := '{}';
+    v_created_ats := '{}';
     while v_authors <> '{}' loop
         select
             array_agg(newest.id),

@@ -1,21 +1,24 @@
 -- timeline_posts(viewer, trending, shown, as_of, limit): a viewer's feed without the ranking
--- database: posts of those they follow and trending ones, newest first, by the same rules of what
--- is left out and of saturation as nova.feed__posts, and with their totals. `p_shown` is what the
--- session was shown, in its order. Fewer than a page of them: behind them the newest posts of all.
+-- database: posts of those they follow and trending ones, newest first, with their totals. What is
+-- a candidate, what is left out and how one author's posts are kept apart: as in nova.feed__posts.
+-- `p_shown` is what the session was shown, in its order. When fewer than a page are left, the
+-- newest posts of all fill the list, behind them.
 --
--- The numbers with defaults are vars of dbt_project.yml under the same names; a test compares them.
--- It reads rows in proportion to what it returns and to whom the viewer follows, by key.
+-- The numbers with defaults are vars of dbt_project.yml of the same names; a test compares them.
+-- Reads by key, in proportion to whom the viewer follows and to what it returns.
 create or replace function app.timeline_posts(
     p_viewer_id bigint,
     p_trending_ids bigint[],
     p_shown bigint[],
     p_as_of timestamptz,
     p_limit integer,
+    p_feed_posts integer default 500,
+    p_fill_below_posts integer default 50,
+    p_post_window_days integer default 30,
+    p_seen_window_days integer default 30,
     p_followee_window_hours integer default 72,
     p_followee_candidates_posts integer default 500,
-    p_trending_candidates_posts integer default 200,
-    p_seen_window_days integer default 30,
-    p_fill_below_posts integer default 50
+    p_trending_candidates_posts integer default 200
 )
 returns table (
     place integer,
@@ -37,26 +40,28 @@ set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
-    -- The fill looks at this many posts, and at as many more as were shown.
+    -- The fill looks at this many posts, and at as many more as were shown; so many at a time.
     c_fill_reach constant integer := 10000;
     c_fill_step constant integer := 1000;
 
-    v_seen_since constant timestamptz := p_as_of - make_interval(days => p_seen_window_days);
+    v_oldest constant timestamptz := p_as_of - make_interval(hours => 24 * p_post_window_days);
+    v_seen_since constant timestamptz := p_as_of - make_interval(hours => 24 * p_seen_window_days);
+    v_shown constant bigint[] := coalesce(array_remove(p_shown, null), '{}');
     v_post_ids bigint[];
     v_author_ids bigint[];
     v_created_ats timestamptz[];
     v_sources text[];
-    v_allowed bigint[];
-    v_wanted integer;
-    v_left integer;
+    v_hidden bigint[];
+    v_wanted integer := 0;
+    v_reach integer := c_fill_reach + cardinality(v_shown);
     v_step_post_ids bigint[];
     v_step_author_ids bigint[];
     v_step_created_ats timestamptz[];
-    v_before_created_at timestamptz;
-    v_before_id bigint;
+    v_before_created_at timestamptz := p_as_of;
+    v_before_id bigint := 9223372036854775807;
     v_shown_author_ids bigint[];
 begin
-    p_limit := greatest(0, least(p_limit, 500));
+    p_limit := greatest(0, least(p_limit, p_feed_posts));
 
     ---------- followees and trending, each cut first
     select
@@ -73,7 +78,9 @@ begin
                 'followee' as source
             from app.followee_posts(
                 p_viewer_id,
-                p_as_of - make_interval(hours => p_followee_window_hours),
+                greatest(
+                    v_oldest, p_as_of - make_interval(hours => p_followee_window_hours)
+                ),
                 p_as_of,
                 p_followee_candidates_posts
             ) as followees
@@ -87,19 +94,16 @@ begin
             where
                 posts.id = any(p_trending_ids[:p_trending_candidates_posts])
                 and not posts.deleted
+                and posts.created_at > v_oldest
                 and posts.created_at <= p_as_of
         ) as sourced
-        where sourced.post_id not in (
-            select shown.id from unnest(p_shown) as shown (id) where shown.id is not null
-        )
         order by
             sourced.post_id,
             sourced.source
     ) as candidates;
 
-    v_allowed := app.unhidden_posts(p_viewer_id, v_post_ids, v_author_ids, v_seen_since);
-
-    ---------- newest first
+    ---------- what may be shown, newest first
+    v_hidden := v_shown || app.hidden_posts(p_viewer_id, v_post_ids, v_author_ids, v_seen_since);
     select
         coalesce(array_agg(candidates.id), '{}'),
         coalesce(array_agg(candidates.author_id), '{}'),
@@ -109,27 +113,23 @@ begin
     from (
         select *
         from unnest(v_post_ids, v_author_ids, v_created_ats, v_sources)
-            as all_candidates (id, author_id, created_at, source)
-        where all_candidates.id in (select unnest(v_allowed))
+            as sourced (id, author_id, created_at, source)
+        where sourced.id not in (select unnest(v_hidden))
         order by
-            all_candidates.created_at desc,
-            all_candidates.id desc
+            sourced.created_at desc,
+            sourced.id desc
     ) as candidates;
 
     ---------- the fill: backwards through all posts, past what may not be shown
-    v_wanted := p_limit - cardinality(v_post_ids);
-    v_left := c_fill_reach + coalesce(cardinality(p_shown), 0);
-    v_before_created_at := p_as_of;
-    v_before_id := 9223372036854775807;
-    if cardinality(v_post_ids) >= p_fill_below_posts then
-        v_wanted := 0;
+    if cardinality(v_post_ids) < p_fill_below_posts then
+        v_wanted := p_limit - cardinality(v_post_ids);
     end if;
 
-    while v_wanted > 0 and v_left > 0 loop
+    while v_wanted > 0 and v_reach > 0 loop
         select
-            array_agg(step.id),
-            array_agg(step.author_id),
-            array_agg(step.created_at)
+            coalesce(array_agg(step.id), '{}'),
+            coalesce(array_agg(step.author_id), '{}'),
+            coalesce(array_agg(step.created_at), '{}')
         into v_step_post_ids, v_step_author_ids, v_step_created_ats
         from (
             select
@@ -139,18 +139,17 @@ begin
             from app.posts
             where
                 not posts.deleted
+                and posts.created_at > v_oldest
                 and (posts.created_at, posts.id) < (v_before_created_at, v_before_id)
             order by
                 posts.created_at desc,
                 posts.id desc
             limit c_fill_step
         ) as step;
-        exit when v_step_post_ids is null;
 
-        v_allowed := app.unhidden_posts(
+        v_hidden := v_shown || v_post_ids || app.hidden_posts(
             p_viewer_id, v_step_post_ids, v_step_author_ids, v_seen_since
         );
-
         select
             v_post_ids || coalesce(array_agg(fill.id), '{}'),
             v_author_ids || coalesce(array_agg(fill.author_id), '{}'),
@@ -161,19 +160,14 @@ begin
             select step.*
             from unnest(v_step_post_ids, v_step_author_ids, v_step_created_ats)
             with ordinality as step (id, author_id, created_at, number)
-            where
-                step.id in (select unnest(v_allowed))
-                and step.id not in (select unnest(v_post_ids))
-                and step.id not in (
-                    select shown.id from unnest(p_shown) as shown (id) where shown.id is not null
-                )
+            where step.id not in (select unnest(v_hidden))
             order by step.number
             limit v_wanted
         ) as fill;
 
-        v_wanted := p_limit - cardinality(v_post_ids);
-        v_left := v_left - c_fill_step;
         exit when cardinality(v_step_post_ids) < c_fill_step;
+        v_wanted := p_limit - cardinality(v_post_ids);
+        v_reach := v_reach - c_fill_step;
         v_before_created_at := v_step_created_ats[c_fill_step];
         v_before_id := v_step_post_ids[c_fill_step];
     end loop;
@@ -190,10 +184,10 @@ begin
     return query
     select
         served.place::integer,
-        v_post_ids[served.rank],
-        v_author_ids[served.rank],
-        v_created_ats[served.rank],
-        v_sources[served.rank],
+        posts.id,
+        posts.author_id,
+        posts.created_at,
+        posts.source,
         coalesce(totals.likes, 0),
         coalesce(totals.comments, 0),
         coalesce(totals.shares, 0),
@@ -201,14 +195,28 @@ begin
         coalesce(totals.dwell_ms, 0)
     from unnest(app.saturated_order(v_author_ids, v_shown_author_ids))
     with ordinality as served (rank, place)
-    left join app.post_engagement as totals on v_post_ids[served.rank] = totals.post_id
+    inner join unnest(v_post_ids, v_author_ids, v_created_ats, v_sources)
+    with ordinality as posts (id, author_id, created_at, source, rank)
+        on served.rank = posts.rank
+    left join app.post_engagement as totals on posts.id = totals.post_id
     where served.place <= p_limit
     order by served.place;
 end;
 $$;
 
 comment on function app.timeline_posts(
-    bigint, bigint[], bigint[], timestamptz, integer, integer, integer, integer, integer, integer
+    bigint,
+    bigint[],
+    bigint[],
+    timestamptz,
+    integer,
+    integer,
+    integer,
+    integer,
+    integer,
+    integer,
+    integer,
+    integer
 ) is
 'One row per place of a viewer''s timeline: posts of followees and trending ones, newest first, '
 'with their totals (counts, milliseconds).';

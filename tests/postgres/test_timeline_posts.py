@@ -213,7 +213,8 @@ class Reference:
         """Return (post, source) in order."""
         since = as_of - timedelta(days=numbers["seen_window_days"])
         seen = {post for user, post, at in self.seen if user == viewer and at > since}
-        known = [post for post in self.posts if post.created_at <= as_of]
+        oldest = as_of - timedelta(days=numbers["post_window_days"])
+        known = [post for post in self.posts if oldest < post.created_at <= as_of]
         allowed = [
             post
             for post in known
@@ -248,13 +249,6 @@ def reference(world: Connection) -> Reference:
     return Reference(world)
 
 
-NUMBERS = {
-    "followee_window_hours": 72,
-    "followee_candidates_posts": 500,
-    "trending_candidates_posts": 200,
-    "seen_window_days": 30,
-    "fill_below_posts": 50,
-}
 # Ids that exist, are deleted or yet to come, and some that are nobody's.
 some_posts = st.lists(st.none() | st.integers(-2, 905), max_size=40)
 
@@ -268,7 +262,8 @@ some_posts = st.lists(st.none() | st.integers(-2, 905), max_size=40)
     limit=st.sampled_from([0, 1, 7, 50, 500]),
     numbers=st.fixed_dictionaries(
         {
-            "followee_window_hours": st.sampled_from([1, 72]),
+            "post_window_days": st.sampled_from([3, 30]),
+            "followee_window_hours": st.sampled_from([1, 72, 900]),
             "followee_candidates_posts": st.sampled_from([0, 1, 5, 33, 500]),
             "trending_candidates_posts": st.sampled_from([0, 10, 200]),
             "seen_window_days": st.sampled_from([1, 30]),
