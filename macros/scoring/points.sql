@@ -7,11 +7,11 @@
     )
 {%- endmacro -%}
 
-{%- macro post_points(likes, comments, shares) -%}
+{%- macro post_engagement_points(likes, comments, shares) -%}
 (
-        {{ var('post_points_per_like') }} * {{ likes }}
-        + {{ var('post_points_per_comment') }} * {{ comments }}
-        + {{ var('post_points_per_share') }} * {{ shares }}
+        {{ var('post_engagement_points_per_like') }} * {{ likes }}
+        + {{ var('post_engagement_points_per_comment') }} * {{ comments }}
+        + {{ var('post_engagement_points_per_share') }} * {{ shares }}
     )
 {%- endmacro -%}
 

@@ -6,4 +6,8 @@
 
 {%- macro variant() -%} {variant:String} {%- endmacro -%}
 
+{%- macro chart_window() -%} {chart_window:String} {%- endmacro -%}
+
+{%- macro places() -%} {places:UInt32} {%- endmacro -%}
+
 {%- macro shown() -%} {shown:Array(UInt64)} {%- endmacro -%}

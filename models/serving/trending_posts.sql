@@ -57,7 +57,9 @@ windows as (
         post_id,
         window_hours,
         toFloat64(
-            {{ post_points('countIf(is_liking)', 'countIf(is_commenting)', 'countIf(is_sharing)') }}
+            {{ post_engagement_points(
+                'countIf(is_liking)', 'countIf(is_commenting)', 'countIf(is_sharing)'
+            ) }}
         ) as points
 
     from actors
