@@ -14,7 +14,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import UNSET, Struct, UnsetType
 
-from api.stores import StoreUnavailableError
+from api.stores import StatementError, StoreUnavailableError
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 # Identifies a kind of problem for good; a new address would be a new kind to clients.
@@ -276,6 +276,11 @@ def on_client_gone(_: Request[Any, Any, Any], exc: ClientGoneError) -> Response[
     return Response(None, status_code=exc.status)
 
 
+def on_statement_error(_: Request[Any, Any, Any], exc: StatementError) -> Response[bytes]:
+    """Answer as after any crash; what happened was logged where the statement is known."""
+    return problem_response(ProblemError().problem(), {})
+
+
 def on_crash(request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
     """Log what happened, and tell the client only that something did."""
     log.error("crash", path=request.url.path, method=request.method, exc_info=exc)
@@ -284,6 +289,7 @@ def on_crash(request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]
 
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     ProblemError: on_problem,
+    StatementError: on_statement_error,
     StoreUnavailableError: on_store_away,
     ClientGoneError: on_client_gone,
     HTTPException: on_http_exception,

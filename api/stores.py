@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import math
 import os
+import re
 import select
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeGuard, TypeVar, cast
 
 import msgspec
 import psycopg
@@ -34,6 +35,7 @@ from api.settings import Settings
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
 
 CLICKHOUSE_FAILURES_TO_OPEN = 5  # consecutive (count)
 CLICKHOUSE_OPEN_SECONDS = 2.0
@@ -56,6 +58,14 @@ class StoreUnavailableError(Exception):
     def __init__(self, store: str) -> None:
         super().__init__(f"{store} is unavailable")
         self.store = store
+
+
+class StatementError(StoreUnavailableError):
+    """
+    Postgres is well and cannot carry out a statement of ours: an assertion, a constraint, a cast.
+
+    Who can do without the store's answer does without this one too; to anybody else it is a crash.
+    """
 
 
 class Refusal(Struct, frozen=True):
@@ -244,16 +254,22 @@ class RefusalDetail(Struct):
 BAD_INPUT = "NV400"
 REFUSAL_CODES = frozenset({BAD_INPUT, "NV403", "NV404", "NV410", "NV422", "NV429"})
 
-# What Postgres says of JSON and texts it cannot hold: NUL, half a surrogate pair, numbers of
-# thousands of digits, lists in lists in lists.
+# What Postgres says of JSON and texts it cannot hold: NUL, half a surrogate pair, lists in lists in
+# lists.
 UNSTORABLE = (
     errors.UntranslatableCharacter,
     errors.CharacterNotInRepertoire,
-    errors.InvalidTextRepresentation,
-    errors.NumericValueOutOfRange,
     errors.StatementTooComplex,
     UnicodeEncodeError,
 )
+# The same of what is no JSON and of numbers of thousands of digits, when it reads a parameter. Said
+# inside a function, it is of a cast the function should not have come to.
+UNREADABLE = (errors.InvalidTextRepresentation, errors.NumericValueOutOfRange)
+FUNCTION_OF_OURS = re.compile(r'PL/pgSQL function app\.|SQL function "')
+
+# Classes of states that say nothing about Postgres' health: cardinality, data, constraints, what
+# PL/pgSQL raises (assertions), and refusals that are none of ours.
+STATEMENT_FAULTS = frozenset({"21", "22", "23", "P0", "NV"})
 
 
 class Postgres:
@@ -294,29 +310,34 @@ class Postgres:
         """
         Run one statement and commit it; returns its rows, with jsonb as Python objects.
 
-        Raises `RefusedError` when the input is refused and `StoreUnavailableError` for everything
-        else. After the latter the statement may have been carried out all the same: the answer
-        was lost, not the work.
+        Raises `RefusedError` when the input is refused, `StatementError` when the statement is
+        wrong, and `StoreUnavailableError` for everything else. After the last the statement may
+        have been carried out all the same: the answer was lost, not the work.
         """
 
-        async def work() -> list[DictRow] | RefusedError | TooManyRequests:
-            # Neither tells anything about Postgres' health: the circuit must not hear of them.
+        async def work() -> list[DictRow] | RefusedError | StoreUnavailableError:
+            # None of these tells anything about Postgres' health: the circuit must not hear of it.
             try:
                 return await self._run(query, parameters, self._timeout_seconds)
             except TooManyRequests as exc:
-                return exc
+                return caused(StoreUnavailableError("postgres"), exc)
             except Exception as exc:
-                refused = refusal_of(exc)
-                if refused is None:
+                if refused := refusal_of(exc):
+                    if not is_ours(exc):
+                        log.warning(
+                            "unstorable_input", statement=name_of(query), error=type(exc).__name__
+                        )
+                    return caused(refused, exc)
+                if not is_statement_fault(exc):
                     raise
-                return refused
+                log.error("statement_failed", statement=name_of(query), exc_info=exc)
+                return caused(StatementError("postgres"), exc)
 
         # The limit inside is the one that counts; this one is for what nobody thought of.
         outcome = await self.breaker.run(work, self._timeout_seconds + 1)
-        if isinstance(outcome, TooManyRequests):
+        if isinstance(outcome, StoreUnavailableError):
             STORE_FAILURES.labels("postgres").inc()
-            raise StoreUnavailableError("postgres") from outcome
-        if isinstance(outcome, RefusedError):
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
@@ -379,15 +400,45 @@ def hang_up(connection: AsyncConnection[Any]) -> None:
 
 def refusal_of(exc: Exception) -> RefusedError | None:
     """Return what the input was refused for; None when the failure is not the input's."""
-    if isinstance(exc, psycopg.Error) and exc.sqlstate in REFUSAL_CODES:
+    if is_ours(exc):
         detail = exc.diag.message_detail or ""
-        return RefusedError(exc.sqlstate, msgspec.json.decode(detail, type=RefusalDetail).errors)
+        return RefusedError(
+            str(exc.sqlstate), msgspec.json.decode(detail, type=RefusalDetail).errors
+        )
     # Without a state it is psycopg's own, before anything was sent: a text with NUL.
     is_unsendable = isinstance(exc, psycopg.DataError) and exc.sqlstate is None
-    if is_unsendable or isinstance(exc, UNSTORABLE):
+    is_unreadable = isinstance(exc, UNREADABLE) and not is_in_function(exc)
+    if is_unsendable or is_unreadable or isinstance(exc, UNSTORABLE):
         message = "holds a character or a number that cannot be stored"
         return RefusedError(BAD_INPUT, [Refusal("body", message)])
     return None
+
+
+def is_ours(exc: Exception) -> TypeGuard[psycopg.Error]:
+    """Say whether a function of ours refuses something on purpose."""
+    return isinstance(exc, psycopg.Error) and exc.sqlstate in REFUSAL_CODES
+
+
+def is_in_function(exc: psycopg.Error) -> bool:
+    """Say whether an error came up inside a function of ours."""
+    return FUNCTION_OF_OURS.search(exc.diag.context or "") is not None
+
+
+def is_statement_fault(exc: Exception) -> bool:
+    """Say whether Postgres answered that a statement is wrong."""
+    return isinstance(exc, psycopg.Error) and (exc.sqlstate or "")[:2] in STATEMENT_FAULTS
+
+
+def name_of(query: str) -> str:
+    """Return what a statement calls, or reads, first of ours."""
+    found = re.search(r"\bapp\.\w+", query)
+    return found[0] if found else query[:40]
+
+
+def caused(exc: E, cause: Exception) -> E:
+    """Return an exception that says what it came from, to be raised elsewhere."""
+    exc.__cause__ = cause
+    return exc
 
 
 class Stores:

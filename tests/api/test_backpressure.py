@@ -13,9 +13,11 @@ import msgspec
 import psycopg
 import pytest
 import redis
+import structlog.testing
 from prometheus_client import REGISTRY
 
 from api.counters.store import CounterStore
+from api.engagement.statements import SQL
 from api.settings import Settings
 from api.stack.ports import free_port
 from api.stores import (
@@ -24,6 +26,7 @@ from api.stores import (
     Breaker,
     Postgres,
     RefusedError,
+    StatementError,
     StoreUnavailableError,
 )
 from tests.api.conftest import Api, Token, World, problem_of, serving
@@ -79,6 +82,45 @@ async def test_what_cannot_be_stored_is_the_inputs_fault(
                 await postgres.rows(ANSWER, {"note": note})
             assert refused.value.code == "NV400"
         assert await answers(postgres)  # and no circuit has opened
+
+
+WRONG = {
+    "an assertion": "select app.wrong('assertion', %(n)s)",
+    "a constraint": "insert into app.videos (id, creator_id) values (1, %(n)s)",
+    "a cast": "select app.wrong('cast', %(n)s)",
+    "a cast to a smaller number": "select app.wrong('smaller', %(n)s)",
+    "a cast in SQL": "select app.wrong_in_sql(%(n)s::text)",
+}
+
+
+@pytest.mark.parametrize("query", WRONG.values(), ids=WRONG)
+async def test_a_statement_of_ours_that_is_wrong_is_our_fault_and_not_postgres(
+    postgres_url: str, query: str
+) -> None:
+    """No circuit opens, nobody is told that their input is bad, and the log knows where to look."""
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(
+            """
+            create function app.wrong(kind text, n bigint) returns integer language plpgsql as $$
+            begin
+                assert kind <> 'assertion', 'never';
+                return case kind when 'cast' then (n || 'x')::integer else (n * 10000000000) end;
+            end $$;
+            create function app.wrong_in_sql(n text) returns integer language sql volatile as $$
+                select (n || 'x')::integer from pg_class
+            $$
+            """
+        )
+    async with connected(postgres_url) as postgres:
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(POSTGRES_FAILURES_TO_OPEN + 1):
+                with pytest.raises(StatementError):
+                    await postgres.rows(query, {"n": 77})
+        assert await answers(postgres)
+    name = query.partition("app.")[2].partition("(")[0].strip()
+    assert {(log["event"], log["log_level"], log["statement"]) for log in logs} == {
+        ("statement_failed", "error", f"app.{name}")
+    }
 
 
 async def test_more_than_may_wait_are_refused_at_once(shared_postgres_url: str) -> None:
@@ -304,6 +346,22 @@ async def test_without_redis_writes_are_taken(
             "/api/v1/events", headers=bearer(world.viewer), json=batch(world, 0)
         )
         assert response.json() == {"received": 10, "deduped": 0}
+
+
+async def test_a_statement_that_breaks_is_a_500_and_the_next_is_served(
+    storing: Settings, world: World, bearer: Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = "insert into app.likes (user_id) values (%(viewer_id)s)"
+    async with serving(storing) as api:
+        address = f"/api/v1/reels/{world.video}/like"
+        monkeypatch.setitem(SQL, "like_item", broken)
+        for _ in range(POSTGRES_FAILURES_TO_OPEN + 1):
+            response = await api.post(address, headers=bearer(world.viewer))
+            problem_of(response, 500, "internal-error")
+            assert "likes" not in response.text
+        monkeypatch.undo()
+        response = await api.post(address, headers=bearer(world.viewer))
+        assert response.json() == {"like_count": 1, "liked": True}
 
 
 async def test_an_effect_that_breaks_is_ours_not_the_clients(
