@@ -10,6 +10,13 @@
             {{ exceptions.raise_compiler_error(name ~ ' must be above 0, not ' ~ var(name)) }}
         {%- endif -%}
     {%- endfor -%}
+    {#- A post is forgotten as seen after the seen window; it must have left the feed by then. -#}
+    {%- if var('post_window_days') > var('seen_window_days') -%}
+        {{ exceptions.raise_compiler_error(
+            'post_window_days must not be above seen_window_days, ' ~ var('seen_window_days')
+            ~ ', or a post comes back: ' ~ var('post_window_days')
+        ) }}
+    {%- endif -%}
 {%- endmacro -%}
 
 {%- macro project_vars_that_must_be_positive() -%}
@@ -25,12 +32,25 @@
         'affinity_candidates_videos',
         'affinity_candidates_per_creator_videos',
         'trending_chart_videos',
-        'trending_chart_posts',
         'feed_videos',
         'fill_below_videos',
         'saturation_window_places',
         'saturation_per_creator_places',
+        'post_freshness_decay_per_hour',
+        'post_window_days',
+        'followee_candidates_posts',
+        'trending_candidates_posts',
+        'affinity_candidates_authors',
+        'affinity_candidates_posts',
+        'affinity_candidates_per_author_posts',
+        'trending_chart_posts',
+        'feed_posts',
+        'fill_below_posts',
+        'post_saturation_window_places',
+        'post_saturation_per_author_places',
+        'post_saturation_head_places',
         'video_refresh_seconds',
+        'post_refresh_seconds',
         'trending_refresh_seconds',
         'trending_posts_refresh_seconds',
     ]) }}

@@ -21,3 +21,11 @@
         + {{ var('affinity_points_per_comment') }} * {{ comments }}
     )
 {%- endmacro -%}
+
+{%- macro post_affinity_points(likes, comments, views) -%}
+(
+        {{ var('post_affinity_points_per_like') }} * {{ likes }}
+        + {{ var('post_affinity_points_per_comment') }} * {{ comments }}
+        + {{ var('post_affinity_points_per_view') }} * {{ views }}
+    )
+{%- endmacro -%}

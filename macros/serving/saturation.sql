@@ -1,48 +1,161 @@
-{#- The place of each rank, so that one creator has at most `saturation_per_creator_places` of any
-    `saturation_window_places` consecutive places; docs/ranking.md has the rule and its proof.
+{#- The list of a viewer, place by place: each goes to the best item still waiting whose owner may
+    have it. docs/ranking.md has both rules in words.
 
-    `ranks_ahead` is, in rank order, the rank of the video of the same creator that must be a whole
-    window ahead, or 0. Ranks before `crowded_from` keep their places: the caller knows they obey.
-    Best first, each other video takes the earliest free place a window behind the one ahead of it.
-    Behind the last place there are as many again, for those who find none.
+    An owner (a reel's creator, a post's author) has at most `per_owner` of any `window` consecutive
+    places, nor more of the first `head` of a session. A place that nobody who waits may have goes
+    to the best of them `always`; or else it stays empty, there are as many places as items, and in
+    the end it is closed up and those who still wait come behind. Nothing is dropped.
 
-    The fold carries a text with a mark per place ('.' is free: `position` finds the next, `overlay`
-    takes it) and the places so far, behind one for rank 0 that lets a video begin at the first. -#}
-{%- macro saturated_places(ranks_ahead, crowded_from) -%}
-arrayPopFront(tupleElement(
+    Reads `ranked`: `owner_id`, `item` and `rank`, 1 first; item.3 is the source, 0 for what the
+    session was already shown. Ends in `served`: one row, `served_items` in the order of places. -#}
+{%- macro saturated(surface) -%}
+{%- set rule = {
+    'reels': {
+        'window': var('saturation_window_places'),
+        'per_owner': var('saturation_per_creator_places'),
+        'head': none,
+        'always': false,
+        'places': var('feed_videos'),
+    },
+    'posts': {
+        'window': var('post_saturation_window_places'),
+        'per_owner': var('post_saturation_per_author_places'),
+        'head': var('post_saturation_head_places'),
+        'always': true,
+        'places': var('feed_posts'),
+    },
+}[surface] -%}
+-- An owner goes by the rank of their best item. The item `per_owner` before is the one that must be
+-- a window ahead.
+spaced as (
+
+    select
+        item,
+        rank,
+        min(rank) over (
+            partition by owner_id
+            order by rank
+            rows between unbounded preceding and current row
+        ) as owner,
+        lagInFrame(rank, {{ rule.per_owner }}, 0) over (
+            partition by owner_id
+            order by rank
+            rows between unbounded preceding and current row
+        ) as rank_ahead
+
+    from ranked
+
+),
+
+-- The list as one row of arrays in rank order. Nothing moves before the first item that is too close
+-- to the one ahead: often none is.
+gathered as (
+
+    select
+        arraySort(groupArray(((toUInt16(rank), toUInt16(owner)), item))) as entries,
+        minIf(
+            rank,
+            rank_ahead != 0
+            {% if rule.head -%}
+            and item.3 != 0
+            and rank < greatest(rank_ahead + {{ rule.window }}, {{ rule.head }} + 1)
+            {%- else -%}
+            and rank < rank_ahead + {{ rule.window }}
+            {%- endif %}
+        ) as crowded_rank,
+        countIf(item.3 = 0) as shown_places
+
+    from spaced
+
+),
+
+crowded as (
+
+    select
+        tupleElement(entries, 1) as ranks,
+        tupleElement(entries, 2) as items,
+        shown_places,
+        if(crowded_rank = 0, length(entries) + 1, crowded_rank) as crowded_from
+
+    from gathered
+
+),
+
+-- One turn per place: (who waits, who was placed). Element 0 of an array is (0, 0): nobody.
+turned as (
+
+    select
+        items,
         arrayFold(
-            (state, rank_ahead) -> (
-                overlay(state.1, '#', {{ earliest_place('state', 'rank_ahead', ranks_ahead) }}),
-                arrayPushBack(state.2, {{ earliest_place('state', 'rank_ahead', ranks_ahead) }})
+            (state, turn) -> (
+                arrayConcat(
+                    arraySlice(state.1, 1, greatest(1, {{ chosen(rule) }}) - 1),
+                    arraySlice(state.1, {{ chosen(rule) }} + 1)
+                ),
+                arrayPushBack(state.2, state.1[{{ chosen(rule) }}])
             ),
-            arraySlice({{ ranks_ahead }}, {{ crowded_from }}),
-            (
-                rightPad(repeat('#', {{ crowded_from }} - 1), 2 * length({{ ranks_ahead }}), '.'),
-                arrayConcat([toInt64(1 - {{ var('saturation_window_places') }})], range(toInt64(1), toInt64({{ crowded_from }})))
-            )
-        ),
-        2
-    ))
+            range(crowded_from, length(ranks) + 1),
+            (arraySlice(ranks, crowded_from), arraySlice(ranks, 1, crowded_from - 1))
+        ) as turns
+
+    from crowded
+
+),
+
+-- Rank by place, nobody left out; then place by rank.
+ordered as (
+
+    select
+        items,
+        {{ 'arrayFilter(rank -> rank != 0, ' if not rule.always }}tupleElement(
+            arrayConcat(tupleElement(turns, 2), tupleElement(turns, 1)), 1
+        ){{ ')' if not rule.always }} as ranks
+
+    from turned
+
+),
+
+placed as (
+
+    select
+        items,
+        arraySort((place, rank) -> rank, arrayEnumerate(ranks), ranks) as places
+    from ordered
+
+),
+
+served as (
+
+    select
+        arraySlice(
+            arrayFilter(
+                item -> item.3 != 0,
+                arraySort((item, place) -> place, items, places)
+            ),
+            1,
+            {{ rule.places }}
+        ) as served_items
+
+    from placed
+
+)
 {%- endmacro -%}
 
-{#- The earliest free place a window behind the place of `rank_ahead`. -#}
-{%- macro earliest_place(state, rank_ahead, ranks_ahead) -%}
-toInt64(position(
-                    {{ state }}.1,
-                    '.',
-                    toUInt64(least(
-                        {{ state }}.2[{{ rank_ahead }} + 1] + {{ var('saturation_window_places') }},
-                        length({{ ranks_ahead }}) + 1
-                    ))
-                ))
-{%- endmacro -%}
-
-{#- The first rank that is less than a window behind the one it must follow, or one past all. -#}
-{%- macro first_crowded_rank(ranks_ahead) -%}
-toUInt64(arrayFirstIndex(
-            (rank_ahead, rank) -> rank_ahead != 0
-            and rank < rank_ahead + {{ var('saturation_window_places') }},
-            arrayPushBack({{ ranks_ahead }}, 1),
-            arrayPushBack(arrayEnumerate({{ ranks_ahead }}), 1)
-        ))
+{#- Which of those who wait has the next place: the best whose owner may, else the best or nobody. -#}
+{%- macro chosen(rule) -%}
+{{ 'greatest(1, ' if rule.always }}arrayFirstIndex(
+                        entry -> countEqual(
+                            {% if rule.head -%}
+                            if(
+                                length(state.2) < {{ rule.head }} - length({{ shown() }}) + shown_places,
+                                tupleElement(state.2, 2),
+                                arraySlice(tupleElement(state.2, 2), 1 - {{ rule.window }})
+                            )
+                            {%- else -%}
+                            arraySlice(tupleElement(state.2, 2), 1 - {{ rule.window }})
+                            {%- endif %},
+                            entry.2
+                        ) < {{ rule.per_owner }},
+                        state.1
+                    ){{ ')' if rule.always }}
 {%- endmacro -%}

@@ -1,10 +1,10 @@
 {#- What one viewer has, as a scalar: ClickHouse evaluates equal scalars once per query, and does
     not plan them again where they are used a second time, as it does a subquery in `in (…)`. -#}
 
-{#- Creators the viewer has affinity with, most first: (affinities, creators). -#}
-{%- macro viewer_history(affinity) -%}
+{#- Whom the viewer has affinity with, most first: (affinities, creators). `column` names them. -#}
+{%- macro viewer_history(affinity, column='creator_id') -%}
 (
-            select arrayReverseSort(groupArray((signals.affinity, signals.creator_id)))
+            select arrayReverseSort(groupArray((signals.affinity, signals.{{ column }})))
             from {{ affinity }} as signals
             where signals.viewer_id = {{ viewer_id() }}
         )

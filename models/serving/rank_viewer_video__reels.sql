@@ -38,8 +38,8 @@ listed as (
 ranked as (
 
     select
-        creator_id,
-        (video_id, creator_id, source_rank, score_ppm, card) as video,
+        creator_id as owner_id,
+        (video_id, creator_id, source_rank, score_ppm, card) as item,
         row_number() over (
             order by
                 source_rank = 0 desc,
@@ -54,85 +54,26 @@ ranked as (
 
 ),
 
--- The video that must be a whole window ahead: for two places per creator, their last but one.
-spaced as (
-
-    select
-        video,
-        rank,
-        lagInFrame(rank, {{ var('saturation_per_creator_places') }}, 0) over (
-            partition by creator_id
-            order by rank
-            rows between unbounded preceding and current row
-        ) as rank_ahead
-
-    from ranked
-
-),
-
--- The list as one row of arrays in rank order.
-gathered as (
-
-    select arraySort(groupArray((rank, rank_ahead, video))) as entries
-    from spaced
-
-),
-
--- Nothing moves before the first video that is too close to the one ahead: often none is.
-crowded as (
-
-    select
-        tupleElement(entries, 2) as ranks_ahead,
-        tupleElement(entries, 3) as videos,
-        {{ first_crowded_rank('tupleElement(entries, 2)') }} as crowded_from
-
-    from gathered
-
-),
-
-saturated as (
-
-    select
-        videos,
-        {{ saturated_places('ranks_ahead', 'crowded_from') }} as places
-    from crowded
-
-),
-
-served as (
-
-    select
-        arraySlice(
-            arrayFilter(
-                video -> video.3 != 0,
-                arraySort((video, place) -> place, videos, places)
-            ),
-            1,
-            {{ var('feed_videos') }}
-        ) as served_videos
-
-    from saturated
-
-)
+{{ saturated('reels') }}
 
 select
     position,
-    video.1 as video_id,
-    video.2 as creator_id,
-    video.4 as score_ppm,
+    item.1 as video_id,
+    item.2 as creator_id,
+    item.4 as score_ppm,
     toLowCardinality(
-        ['followee', 'trending', 'affinity', 'fill_trending', 'fill_newest'][video.3]
+        ['followee', 'trending', 'affinity', 'fill_trending', 'fill_newest'][item.3]
     ) as source,
-    tupleElement(video.5, 'title') as title,
-    tupleElement(video.5, 'duration_ms') as duration_ms,
-    tupleElement(video.5, 'view_count') as view_count,
-    tupleElement(video.5, 'like_count') as like_count,
-    tupleElement(video.5, 'share_count') as share_count,
-    tupleElement(video.5, 'comment_count') as comment_count,
-    tupleElement(video.5, 'completion_rate') as completion_rate,
-    tupleElement(video.5, 'thumbnail_url') as thumbnail_url,
-    tupleElement(video.5, 'created_at') as created_at
+    tupleElement(item.5, 'title') as title,
+    tupleElement(item.5, 'duration_ms') as duration_ms,
+    tupleElement(item.5, 'view_count') as view_count,
+    tupleElement(item.5, 'like_count') as like_count,
+    tupleElement(item.5, 'share_count') as share_count,
+    tupleElement(item.5, 'comment_count') as comment_count,
+    tupleElement(item.5, 'completion_rate') as completion_rate,
+    tupleElement(item.5, 'thumbnail_url') as thumbnail_url,
+    tupleElement(item.5, 'created_at') as created_at
 from served
 array join
-    served_videos as video,
-    arrayEnumerate(served_videos) as position
+    served_items as item,
+    arrayEnumerate(served_items) as position
