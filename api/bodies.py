@@ -19,6 +19,7 @@ from api.errors import (
     InvalidRequestError,
     UnsupportedMediaTypeError,
 )
+from api.patterns import in_words
 
 T = TypeVar("T")
 
@@ -157,7 +158,7 @@ def field_error(exc: msgspec.ValidationError) -> FieldError:
     missing = MISSING.match(message)
     if missing:
         path, message = f"{path}.{missing['field']}", "is required"
-    return FieldError(path.lstrip(".") or WHOLE_BODY, message)
+    return FieldError(path.lstrip(".") or WHOLE_BODY, in_words(message))
 
 
 def with_example(value: Any) -> type[Operation]:

@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import UNSET, Struct, UnsetType
 
+from api.patterns import in_words
 from api.stores import StatementError, StoreUnavailableError
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -221,7 +222,7 @@ def field_error(item: dict[str, Any]) -> FieldError:
         return FieldError(WHOLE_BODY, "is required")
     if item.get("source") == "header":
         name = name.replace("_", "-").title()
-    return FieldError(name, message)
+    return FieldError(name, in_words(message))
 
 
 def problem_response(problem: Problem, headers: Mapping[str, str]) -> Response[bytes]:

@@ -9,14 +9,14 @@ from msgspec import Meta
 
 from api.auth import LARGEST_USER_ID as LARGEST_ID
 from api.errors import FieldError, NotFoundError
+from api.patterns import END, form
 
-# Python's `$` also stands before a last line feed, that of JSON schema does not.
-END = r"$(?!\n)"
 LONGEST_ID = len(str(LARGEST_ID))  # digits
-PATTERN = f"^(0|[1-9][0-9]{{0,{LONGEST_ID - 1}}}){END}"
+PATTERN = form(f"^(0|[1-9][0-9]{{0,{LONGEST_ID - 1}}}){END}", "a 63-bit id, in digits")
+NUMBER = form(f"^(0|[1-9][0-9]*){END}", "an id, in digits")
 
 # However long: a number that is larger than any id names nothing, and is a 404.
-PathId = Annotated[str, PathParameter(pattern=f"^(0|[1-9][0-9]*){END}", description="63-bit id")]
+PathId = Annotated[str, PathParameter(pattern=NUMBER, description="63-bit id")]
 ItemId = (
     Annotated[str, Meta(pattern=PATTERN, description="63-bit id, as text")]
     | Annotated[int, Meta(ge=0, le=LARGEST_ID)]

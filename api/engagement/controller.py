@@ -40,6 +40,7 @@ from api.engagement.writer import ItemWriter, PostWriter, UserWriter
 from api.errors import problem_specs
 from api.ids import PathId, id_of
 from api.logging import record_of
+from api.patterns import form
 
 OF_ITEM = (400, 401, 404, 410, 429, 503)
 WITH_BODY = (413, 415)
@@ -50,7 +51,7 @@ IdempotencyKey = Annotated[
         name="Idempotency-Key",
         min_length=1,
         max_length=255,
-        pattern="^[ -~]+$",
+        pattern=form("^[ -~]+$", "of printable ASCII characters"),
         description="Names this request for 24 hours: sent again with the same key it changes "
         "nothing and answers the same",
     ),

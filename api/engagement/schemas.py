@@ -8,7 +8,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from api.events.schemas import BLANK, SAYS_SOMETHING, FeedRequestId, Time
-from api.ids import END, ItemId
+from api.ids import ItemId
+from api.patterns import END, form
 from api.surfaces.schemas import Count, Id
 
 LONGEST_COMMENT = 2_000  # characters
@@ -17,6 +18,8 @@ MOST_HASHTAGS = 30
 LONGEST_HASHTAG = 100
 LONGEST_SHARE_TARGET = 64
 MOST_WATCHES = 100
+
+HASHTAG = form(rf"^[^#{BLANK}]+{END}", "a text without hash signs and spaces")
 
 Username = Annotated[str | None, Meta(description="Null when none is known, or deleted")]
 
@@ -84,7 +87,7 @@ class NewPost(Struct, frozen=True):
                 Meta(
                     min_length=1,
                     max_length=LONGEST_HASHTAG,
-                    pattern=rf"^[^#{BLANK}]+{END}",
+                    pattern=HASHTAG,
                     description="Without the hash sign",
                 ),
             ]

@@ -8,21 +8,25 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from api.ids import END, ItemId
+from api.ids import ItemId
+from api.patterns import END, form
 
 MOST_EVENTS = 100  # of one batch (count)
 
 # By the grammar of semver.org.
-SEMANTIC_VERSION = (
+SEMANTIC_VERSION = form(
     r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
     r"(-(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
     r"(\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
-    r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?"
-) + END
+    r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?" + END,
+    "a semantic version, such as 2.10.3",
+)
 # White space and control characters, one by one: Python's `\s` is not that of JSON schema.
 BLANK = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 # Postgres stores every character but NUL.
-SAYS_SOMETHING = rf"^[^\x00]*[^{BLANK}][^\x00]*$"
+SAYS_SOMETHING = form(
+    rf"^[^\x00]*[^{BLANK}][^\x00]*$", "a text that is not blank, without the character NUL"
+)
 
 ItemType = Annotated[Literal["video", "post"], Meta(description="Kind of the item")]
 Action = Literal[

@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 
 from api.cursor import Cursor, CursorCodec, Surface
-from api.errors import UnavailableError
+from api.errors import RETRY_AFTER_SECONDS, UnavailableError
 from api.limits import Limiter, Verdict, refusal
 from api.metrics import FEED_PAGES, RANKING_ROWS
 from api.settings import Settings
@@ -30,7 +30,6 @@ from api.stores import StoreUnavailableError
 
 Degraded = Literal["none", "no_cache", "stale", "timeline"]
 
-RETRY_AFTER_SECONDS = 2
 LOCK_POLL_SECONDS = 0.02
 # A page is filled from at most this many rankings (count); each but the last is one page's tail.
 RANKINGS_PER_PAGE = 5

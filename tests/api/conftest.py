@@ -361,4 +361,5 @@ def problem_of(response: httpx.Response, status: int, slug: str, *fields: str) -
     assert body["type"].rpartition("/")[2] == slug
     assert [error["field"] for error in body.get("errors", [])] == list(fields)
     assert all(error["message"] for error in body.get("errors", []))
+    assert "regex" not in response.text
     return body

@@ -209,6 +209,25 @@ async def test_bad_bodies_name_the_field(writing: Api, bearer: Token, world: Wor
     assert world.events() == 0
 
 
+async def test_refusals_say_in_words_what_is_expected(
+    writing: Api, bearer: Token, world: World
+) -> None:
+    video = f"{BASE}/reels/{world.video}"
+    for address, body, key, message in (
+        (f"{video}/comments", {"body": " "}, "k", "a text that is not blank"),
+        (f"{BASE}/posts", {"body": "x", "hashtags": ["#x"]}, "k", "a text without hash signs"),
+        (f"{BASE}/reels/one/share", {"share_target": "mail"}, "k", "an id, in digits"),
+        (f"{BASE}/reels/watch", {"watches": [WATCH | {"video_id": "one"}]}, "k", "a 63-bit id"),
+        (f"{video}/share", {"share_target": "mail"}, "tab\there", "of printable ASCII characters"),
+    ):
+        headers = bearer(world.viewer) | {"Idempotency-Key": key}
+        response = await writing.post(address, headers=headers, json=body)
+        [error] = response.json()["errors"]
+        problem_of(response, 400, "invalid-request", error["field"])
+        assert error["message"].startswith(f"must be {message}")
+        assert error["message"] in response.json()["detail"]
+
+
 async def test_bodies_that_are_no_json(writing: Api, bearer: Token, world: World) -> None:
     address, me = f"{BASE}/reels/{world.video}/share", bearer(world.viewer)
     for content in (b"", b"{", b"\xff", b'{"share_target": "\\ud800"}', b"[" * 500_000):

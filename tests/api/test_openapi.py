@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import psycopg
@@ -20,6 +20,7 @@ from jsonschema.validators import Draft202012Validator
 from api.app import create_app
 from api.auth import issue_token
 from api.errors import PROBLEM_MEDIA_TYPE
+from api.patterns import in_words
 from api.settings import Settings
 from tests.api.conftest import Api, Catalogue
 from tests.api.served import serving_process
@@ -102,6 +103,30 @@ def test_ids_are_strings_of_digits(document: Document) -> None:
                 assert "pattern" in described or described.get("format") == "uuid", (name, field)
                 found += 1
     assert found > 0
+
+
+def test_every_form_of_a_text_has_words_for_who_misses_it(document: Document) -> None:
+    def forms(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            if isinstance(node.get("pattern"), str):
+                yield node["pattern"]
+            for value in node.values():
+                yield from forms(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from forms(value)
+
+    asked = ("parameters", "requestBody")
+    found = set(
+        forms([operation.get(part) for _, operation in operations(document) for part in asked])
+    )
+    assert len(found) > 3
+    for expression in found:
+        with pytest.raises(msgspec.ValidationError) as caught:
+            msgspec.convert("\0", Annotated[str, msgspec.Meta(pattern=expression)])
+        words = in_words(str(caught.value))
+        assert words.startswith("must be ")
+        assert words != "must be of another form", expression
 
 
 def test_every_worker_serves_the_same_document(settings: Settings) -> None:
