@@ -25,13 +25,15 @@ from api.engagement.writer import ItemWriter, PostWriter, UserWriter
 from api.errors import EXCEPTION_HANDLERS
 from api.events.controller import EventsController
 from api.events.writer import EventWriter
+from api.feed.charts import PostCharts, PostChartsController
 from api.health.controller import HealthController, HealthReader
 from api.limits import Limiter, RateLimitMiddleware, charge_viewer
 from api.logging import RequestMiddleware, configure_logging
 from api.methods import MethodsMiddleware
+from api.reels.charts import ReelCharts
 from api.reels.controller import ReelsController
 from api.reels.queries import ReelQueries
-from api.reels.reader import ChartReader, reels_feed
+from api.reels.reader import reels_feed
 from api.settings import Settings
 from api.snapshots.landed import LandedWatch
 from api.snapshots.largeposts import LargePosts
@@ -76,9 +78,12 @@ def create_app(settings: Settings | None = None) -> Litestar:
         settings,
     )
     queries = ReelQueries(stores.clickhouse, settings)
+    reel_charts = ReelCharts(queries, stores.redis, counters, settings)
+    post_charts = PostCharts(stores.clickhouse, stores.postgres, stores.redis, counters, settings)
     provided: dict[str, Any] = {
         "reels": reels_feed(queries, walks, cursors, counters),
-        "charts": ChartReader(queries, stores.redis, counters, settings),
+        "reel_charts": reel_charts,
+        "post_charts": post_charts,
         "event_writer": EventWriter(stores.postgres, writes),
         "items": ItemWriter(writes),
         "posts": PostWriter(writes),
@@ -98,6 +103,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         finally:
             await releases.stop()
             await walks.close()
+            await reel_charts.close()
+            await post_charts.close()
             await writes.close()
             await touches.close()
             await counters.close()
@@ -106,6 +113,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     app = Litestar(
         route_handlers=[
             ReelsController,
+            PostChartsController,
             ReelActionsController,
             PostActionsController,
             UserController,

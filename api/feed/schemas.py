@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from api.charts.schemas import TrendingMeta
 from api.surfaces.schemas import Count, FeedMeta, Id, Source
 
 
@@ -18,7 +19,17 @@ class Algorithm(StrEnum):
     TIMELINE = "timeline"
 
 
-class Post(Struct, frozen=True):
+class Counted(Struct, frozen=True, kw_only=True):
+    """The counters of a post; by keyword, which makes them the last fields of whatever has them."""
+
+    likes: Count
+    comments: Count
+    shares: Count
+    exposures: Count
+    dwell_ms_sum: Annotated[int, Meta(ge=0, description="Time looked at it, all viewers (ms)")]
+
+
+class Post(Counted, frozen=True):
     """One post in a feed; `COUNTERS` stay its last fields (api/counters/overlay.py)."""
 
     post_id: Id
@@ -29,11 +40,12 @@ class Post(Struct, frozen=True):
         Meta(description="What it was ranked by; null in the timeline, which is not scored"),
     ]
     source: Source
-    likes: Count
-    comments: Count
-    shares: Count
-    exposures: Count
-    dwell_ms_sum: Annotated[int, Meta(ge=0, description="Time looked at it, all viewers (ms)")]
+
+
+class TrendingPost(Post, frozen=True):
+    """One post on a chart; its score is its points in the window."""
+
+    rank: Annotated[int, Meta(ge=1, description="Place on the chart, 1 first (rank)")]
 
 
 # What a post calls its counters, and what they are called where they are kept.
@@ -63,3 +75,12 @@ class PostPage(Struct, frozen=True):
     has_more: bool
     next_cursor: str | None
     meta: PostsMeta
+
+
+class TrendingPostPage(Struct, frozen=True):
+    """The chart of a window, top first."""
+
+    data: list[TrendingPost]
+    has_more: bool
+    next_cursor: str | None
+    meta: TrendingMeta

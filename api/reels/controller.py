@@ -8,23 +8,15 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
-from msgspec import Raw
 
 from api.auth import ViewerRequest
+from api.charts.http import chart_response
 from api.errors import problem_specs
 from api.limits import LIMIT_OPT, LIMITED_BY_HANDLER
-from api.logging import record_of
-from api.reels.reader import ChartReader
-from api.reels.schemas import (
-    Algorithm,
-    ReadyTrendingPage,
-    ReelPage,
-    TrendingMeta,
-    TrendingPage,
-)
-from api.surfaces.http import CursorText, SinceText, feed_response, json_response
+from api.reels.charts import CHART_ITEMS, ReelCharts
+from api.reels.schemas import Algorithm, ReelPage, TrendingPage
+from api.surfaces.http import CursorText, SinceText, feed_response
 from api.surfaces.reader import FeedReader
-from api.surfaces.rows import instant_of
 from api.surfaces.schemas import Window
 
 PROBLEMS = problem_specs(400, 401, 429, 503)
@@ -68,32 +60,10 @@ class ReelsController(Controller):
     async def trending(
         self,
         request: ViewerRequest,
-        charts: NamedDependency[ChartReader],
+        reel_charts: NamedDependency[ReelCharts],
         window: Annotated[
             Window, QueryParameter(description="Over which time it is counted")
         ] = Window.DAY,
     ) -> Response[bytes]:
         """Return a chart; it is the same for everyone."""
-        page = await charts.top(window)
-        record = record_of(request.scope)
-        record.cache_hit, record.degraded, record.rows = (
-            page.is_hit,
-            page.degraded,
-            len(page.chart.bodies),
-        )
-        return json_response(
-            ReadyTrendingPage(
-                data=[Raw(body) for body in page.chart.bodies],
-                has_more=False,
-                next_cursor=None,
-                meta=TrendingMeta(
-                    window=window,
-                    as_of=instant_of(page.chart.as_of_ms),
-                    cache_hit=page.is_hit,
-                    degraded=page.degraded,
-                    fallback=page.degraded != "none",
-                    response_time_ms=record.elapsed_ms(),
-                    total_count=len(page.chart.bodies),
-                ),
-            )
-        )
+        return await chart_response(request, reel_charts, window, CHART_ITEMS)

@@ -6,9 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
-from api.surfaces.schemas import Count, FeedMeta, Id, Source, Window
+from api.charts.schemas import TrendingMeta
+from api.surfaces.schemas import Count, FeedMeta, Id, Source
 
 
 class Algorithm(StrEnum):
@@ -65,31 +66,10 @@ class ReelPage(Struct, frozen=True):
     meta: ReelsMeta
 
 
-class TrendingMeta(Struct, frozen=True):
-    """How a chart came about."""
-
-    window: Window
-    as_of: datetime
-    cache_hit: bool
-    degraded: Literal["none", "stale"]
-    fallback: bool
-    response_time_ms: Annotated[float, Meta(ge=0)]
-    total_count: Count
-
-
 class TrendingPage(Struct, frozen=True):
     """The chart of a window, top first."""
 
     data: list[Reel]
-    has_more: bool
-    next_cursor: str | None
-    meta: TrendingMeta
-
-
-class ReadyTrendingPage(Struct, frozen=True):
-    """A `TrendingPage` whose items are JSON already."""
-
-    data: list[Raw]
     has_more: bool
     next_cursor: str | None
     meta: TrendingMeta

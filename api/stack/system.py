@@ -45,7 +45,7 @@ KINDS: Mapping[Store, Callable[[Path, int, str], EmbeddedServer]] = {
     "clickhouse": ClickHouseServer,
 }
 
-WORKERS = ("housekeeping", "landing", "reconciliation", "refreshing")
+WORKERS = ("charts", "housekeeping", "landing", "reconciliation", "refreshing")
 
 
 def url_variable(store: Store) -> str:

@@ -13,12 +13,14 @@ import pytest
 import redis
 from psycopg.rows import tuple_row
 
+from api.charts.reader import FRESH_SECONDS
 from api.counters.counts import PREFIX, ItemCounts
 from api.counters.store import CounterStore
 from api.reels.schemas import COUNTERS, ReelPage, TrendingPage
 from api.settings import Settings
 from api.snapshots.watch import POLL_SECONDS
 from api.stores import Stores
+from tests.api.charts import age_charts
 from tests.api.conftest import Api, Catalogue, Token, ids_of, new_id, page, serving
 from tests.api.proxy import Proxy
 
@@ -124,6 +126,11 @@ async def test_the_chart_outlives_clickhouse(
     async with serving(broken) as api:
         good = (await api.get(path, headers=bearer(new_id()))).json()
     clickhouse_proxy.cut()
+    async with serving(broken) as api:
+        kept = (await api.get(path, headers=bearer(new_id()))).json()
+        assert kept["data"] == good["data"]
+        assert (kept["meta"]["degraded"], kept["meta"]["cache_hit"]) == ("none", True)
+    age_charts(settings, "reels", FRESH_SECONDS)
     async with serving(broken) as api:
         stale = (await api.get(path, headers=bearer(new_id()))).json()
         assert (await api.get(path, params={"window": "7d"}, headers=bearer(1))).status_code == 503

@@ -106,6 +106,7 @@ def test_status_shows_every_process_and_is_healthy(nova: Nova):
         "postgres",
         "redis",
         "clickhouse",
+        "charts",
         "housekeeping",
         "landing",
         "reconciliation",
@@ -159,6 +160,7 @@ def test_sql_answers_and_reports_errors(nova: Nova):
     "name",
     [
         "api",
+        "charts",
         "landing",
         "reconciliation",
         "refreshing",
