@@ -2,5 +2,5 @@
 select id
 from app.posts
 where
-    id = any(%(post_ids)s::bigint [])
+    id = any(%(post_ids)s::bigint[])
     and deleted
