@@ -26,6 +26,7 @@ from api.engagement.schemas import (
     WatchOfVideo,
 )
 from api.engagement.statements import ITEM_NAMES, SQL, USER_NAMES, WATCH_NAMES
+from api.snapshots.exclusions import Hiding
 from api.snapshots.touches import Touch
 from api.writes import Effects, Writes
 
@@ -197,42 +198,28 @@ class UserWriter:
 
     async def block(self, viewer_id: int, user_id: int) -> Blocked:
         """Block a user: neither sees the other's items any more, on pages under way included."""
-
-        def effects(row: DictRow) -> tuple[Awaitable[None]]:
-            return (
-                self._writes.touches.note(
-                    *(
-                        Touch(
-                            viewer_id=one, txid=row["txid"], is_reranked=True, hidden_users=(other,)
-                        )
-                        for one, other in ((viewer_id, user_id), (user_id, viewer_id))
-                    )
-                ),
-            )
-
-        row = await self._write("block_user", viewer_id, user_id, effects)
-        return Blocked(row["blocked"])
+        return await self._decide("block_user", viewer_id, user_id)
 
     async def unblock(self, viewer_id: int, user_id: int) -> Blocked:
         """Lift a block: both see each other again, unless the other blocks the viewer too."""
+        return await self._decide("unblock_user", viewer_id, user_id)
 
+    async def _decide(self, statement: str, viewer_id: int, user_id: int) -> Blocked:
         def effects(row: DictRow) -> tuple[Awaitable[None]]:
-            is_over = not row["is_blocked_by_user"]
-            return (
-                self._writes.touches.note(
-                    *(
-                        Touch(
-                            viewer_id=one,
-                            txid=row["txid"],
-                            is_reranked=True,
-                            unhidden_users=(other,) if is_over else (),
-                        )
-                        for one, other in ((viewer_id, user_id), (user_id, viewer_id))
-                    )
-                ),
+            txid, is_hidden, hidden_txid = row["txid"], row["is_hidden"], row["hidden_txid"]
+            touches = (
+                Touch(
+                    viewer_id=one,
+                    txid=txid,
+                    is_reranked=True,
+                    # None: there never was a block.
+                    hidings=[Hiding(other, is_hidden, hidden_txid)] if hidden_txid else (),
+                )
+                for one, other in ((viewer_id, user_id), (user_id, viewer_id))
             )
+            return (self._writes.touches.note(*touches),)
 
-        row = await self._write("unblock_user", viewer_id, user_id, effects)
+        row = await self._write(statement, viewer_id, user_id, effects)
         return Blocked(row["blocked"])
 
     def _reranked(self, viewer_id: int) -> Effects:

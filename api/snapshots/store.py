@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from uuid import uuid4
@@ -15,7 +15,7 @@ from api.cursor import Cursor, Surface
 from api.limits import CHARGE_LUA, WINDOW_MS, Limiter, Verdict, viewer_key
 from api.settings import Settings
 from api.snapshots import seen
-from api.snapshots.exclusions import NOTHING, Exclusions
+from api.snapshots.exclusions import NOTHING, Exclusions, hidden_key, hidden_users
 from api.snapshots.snapshot import (
     BLOCK_ITEMS,
     HIGHEST_KEY,
@@ -26,7 +26,7 @@ from api.snapshots.snapshot import (
     lines_of,
     meta_of,
 )
-from api.snapshots.touches import hidden_key, position_field, touched_key
+from api.snapshots.touches import position_field, touched_key
 from api.stores import RedisStore
 
 LUA = Path(__file__).parent / "lua"
@@ -227,7 +227,8 @@ class SnapshotStore:
         to = Touched(mark.decode(), int(wanted_position))
         if not is_found:
             shall_rank, today, yesterday, hidden = rest
-            excluded = Exclusions(seen.Seen(today, yesterday), users_of(hidden))
+            decisions = zip(hidden[::2], map(float, hidden[1::2]), strict=True)
+            excluded = Exclusions(seen.Seen(today, yesterday), hidden_users(decisions))
             return Reply(verdict, touched=to, shall_rank=bool(shall_rank), excluded=excluded)
         *found, ranked_position, checked = rest
         return Reply(
@@ -317,11 +318,11 @@ class SnapshotStore:
         async def read() -> list[Any]:
             pipeline = self._redis.client.pipeline(transaction=False)
             pipeline.mget(*seen.keys(owner.viewer_id, owner.surface.item_type))
-            pipeline.smembers(hidden_key(owner.viewer_id))
+            pipeline.zrange(hidden_key(owner.viewer_id), 0, -1, withscores=True)
             return await pipeline.execute()
 
         bitmaps, hidden = await self._redis.run(read)
-        return Exclusions(seen.Seen(*(bitmap or b"" for bitmap in bitmaps)), users_of(hidden))
+        return Exclusions(seen.Seen(*(bitmap or b"" for bitmap in bitmaps)), hidden_users(hidden))
 
     async def shown(self, owner: Owner, key: SnapshotKey) -> list[int] | None:
         """Return everything the walk was shown up to a generation; None when a part is lost."""
@@ -361,11 +362,6 @@ def _page(reply: list[Any], key: SnapshotKey | None, start: int) -> Slice:
         fingerprint=fingerprint,
         lowest=lowest_key,
     )
-
-
-def users_of(packed: Iterable[bytes]) -> frozenset[int]:
-    """Return the users of a hidden set."""
-    return frozenset(int.from_bytes(user, "big") for user in packed)
 
 
 def pack_ids(ids: Sequence[int]) -> bytes:

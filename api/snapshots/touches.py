@@ -8,6 +8,8 @@ ranking to wait for (`landed.py`).
 
 What must leave every later page, also of snapshots that exist, needs no ranking: what was seen
 goes into the seen filter, who is hidden into a set, and pages are cut without both.
+
+Nothing here depends on the order in which touches arrive, also from several processes.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import asyncio
 import contextlib
 import secrets
 import struct
+from collections import deque
 from collections.abc import Iterable, Sequence
 from hashlib import sha1
 from itertools import islice
@@ -30,6 +33,7 @@ from api.counters.counts import ItemType
 from api.metrics import TOUCHES_LATE, TOUCHES_LOST
 from api.settings import Settings
 from api.snapshots import seen
+from api.snapshots.exclusions import HIDDEN_MOST, Hiding, hidden_key
 from api.snapshots.largeposts import POSTS_KEPT_SECONDS, POSTS_KEY, POSTS_MOST
 from api.stores import RedisStore, StoreUnavailableError
 
@@ -40,9 +44,6 @@ NOTE_TOUCH = (
 
 # Longer than what was made before a touch lives: a snapshot a day, its cursors two hours.
 KEPT_SECONDS = 2 * seen.DAY_SECONDS
-# A viewer who hides more within two days may see some of them in snapshots that exist already;
-# rankings are without them all the same.
-HIDDEN_MOST = 1_000  # users (count)
 
 HASHES = struct.Struct(">HH")
 
@@ -57,7 +58,6 @@ log = structlog.get_logger(__name__)
 class Call(NamedTuple):
     """One run of `lua/note_touch.lua`."""
 
-    viewer_id: int
     keys: list[str]
     arguments: list[Any]
 
@@ -69,7 +69,7 @@ class Touch(Struct, frozen=True, kw_only=True):
     `txid` is the write's transaction, None when nothing was written; it counts when `is_reranked`.
     Then first pages of feeds of these types of items are ranked anew, after the write has landed in
     ClickHouse or a bounded wait. Seen items and hidden users leave every later page at once, also
-    of snapshots made before; unhidden users come back.
+    of snapshots made before; who is hidden no longer comes back.
     """
 
     viewer_id: int
@@ -78,29 +78,17 @@ class Touch(Struct, frozen=True, kw_only=True):
     item_types: Sequence[ItemType] = ("video", "post")
     seen_videos: Sequence[int] = ()
     seen_posts: Sequence[int] = ()
-    hidden_users: Sequence[int] = ()
-    unhidden_users: Sequence[int] = ()
+    hidings: Sequence[Hiding] = ()
 
     @property
     def is_empty(self) -> bool:
         """Say whether it changes nothing."""
-        return not (
-            self.is_reranked
-            or self.seen_videos
-            or self.seen_posts
-            or self.hidden_users
-            or self.unhidden_users
-        )
+        return not (self.is_reranked or self.seen_videos or self.seen_posts or self.hidings)
 
 
 def touched_key(viewer_id: int) -> str:
     """Return the key of a viewer's marks and positions, by type of item."""
     return f"touched:v1:{{{viewer_id}}}"
-
-
-def hidden_key(viewer_id: int) -> str:
-    """Return the key of the users a viewer has just hidden; 8 bytes each."""
-    return f"hidden:v1:{{{viewer_id}}}"
 
 
 def position_field(item_type: ItemType) -> str:
@@ -120,19 +108,13 @@ class Touches:
         self._redis = redis
         self._is_timed = not settings.has_positions
         self._sha = sha1(NOTE_TOUCH.encode(), usedforsecurity=False).hexdigest()
-        self._late: dict[int, list[Call]] = {}
+        self._late: deque[Call] = deque()
         self._retrying: asyncio.Task[None] | None = None
         self._is_closing = False
 
     async def note(self, *touches: Touch) -> None:
         """Tell Redis in one round trip."""
-        calls = [
-            call
-            for touch in touches
-            if not touch.is_empty
-            # What is late of the same viewer goes first: to block and to unblock do not commute.
-            for call in (*self._late.pop(touch.viewer_id, ()), self._call(touch))
-        ]
+        calls = [self._call(touch) for touch in touches if not touch.is_empty]
         if not calls:
             return
         try:
@@ -164,7 +146,7 @@ class Touches:
     @property
     def late(self) -> int:
         """How many touches Redis has still to be told (count)."""
-        return sum(map(len, self._late.values()))
+        return len(self._late)
 
     async def close(self) -> None:
         """Give up on what Redis has not taken by now."""
@@ -184,11 +166,7 @@ class Touches:
             seen.keys(touch.viewer_id, "post")[0],
             hidden_key(touch.viewer_id),
         ]
-        lists: tuple[Sequence[Any], ...] = (
-            touch.item_types if touch.is_reranked else (),
-            packed(touch.hidden_users),
-            packed(touch.unhidden_users),
-        )
+        item_types = touch.item_types if touch.is_reranked else ()
         arguments: list[Any] = [
             secrets.token_hex(8),
             self._position(touch.txid),
@@ -196,10 +174,12 @@ class Touches:
             HIDDEN_MOST,
             packed_hashes(touch.seen_videos),
             packed_hashes(touch.seen_posts),
+            len(item_types),
+            *item_types,
         ]
-        for values in lists:
-            arguments += [len(values), *values]
-        return Call(touch.viewer_id, keys, arguments)
+        for hiding in touch.hidings:
+            arguments += [hiding.score, hiding.member]
+        return Call(keys, arguments)
 
     def _position(self, txid: int | None) -> int | str:
         if txid is None:
@@ -245,10 +225,10 @@ class Touches:
     # ---------- while Redis is away
 
     def _keep(self, calls: Sequence[Call]) -> None:
-        for call in calls:
-            self._late.setdefault(call.viewer_id, []).append(call)
+        self._late.extend(calls)
         while self.late > LATE_MOST:
-            TOUCHES_LOST.inc(len(self._late.pop(next(iter(self._late)))))
+            self._late.popleft()
+            TOUCHES_LOST.inc()
         if self._retrying is None or self._retrying.done():
             self._retrying = asyncio.create_task(self._send_late())
 
@@ -256,23 +236,20 @@ class Touches:
         pause = AGAIN_SECONDS
         while self._late and not self._is_closing:
             await asyncio.sleep(pause)
-            viewers = list(islice(self._late, AT_ONCE))
-            calls = [call for viewer in viewers for call in self._late.pop(viewer)]
+            calls = list(islice(self._late, AT_ONCE))
             try:
                 await self._send(calls)
-                pause = 0.0
             except StoreUnavailableError:
                 pause = min(max(2 * pause, AGAIN_SECONDS), LONGEST_PAUSE_SECONDS)
-                newer = [call for viewer in viewers for call in self._late.pop(viewer, ())]
-                self._keep([*calls, *newer])
+                continue
+            pause = 0.0
+            for call in calls:
+                # Not there any more when it was given up meanwhile for newer ones.
+                if self._late and self._late[0] is call:
+                    self._late.popleft()
         log.info("late touches noted")
 
 
 def packed_hashes(item_ids: Iterable[int]) -> bytes:
     """Return the start and step of items in the seen filter, 4 bytes each item."""
     return b"".join(HASHES.pack(*seen.hashes(item_id)) for item_id in item_ids)
-
-
-def packed(user_ids: Iterable[int]) -> list[bytes]:
-    """Return ids as scripts compare them: 8 bytes, big-endian, as in a snapshot's places."""
-    return [user_id.to_bytes(8, "big") for user_id in user_ids]

@@ -6,7 +6,8 @@ import pytest
 import redis
 
 from api.settings import Settings
-from api.snapshots.touches import hidden_key, touched_key
+from api.snapshots.exclusions import hidden_key, hidden_users
+from api.snapshots.touches import touched_key
 from tests.api.conftest import Api, Token, World, new_id, problem_of
 
 USERS = "/api/v1/users"
@@ -57,7 +58,8 @@ async def test_feeds_learn_of_it(
     with redis.Redis.from_url(storing.redis_url) as client:
 
         def hidden() -> list[bool]:
-            return [bool(client.exists(hidden_key(user))) for user in pair]
+            decisions = [client.zrange(hidden_key(user), 0, -1, withscores=True) for user in pair]
+            return [bool(hidden_users(of_user)) for of_user in decisions]
 
         await writing.post(f"{USERS}/{world.creator}/follow", headers=bearer(world.viewer))
         assert client.exists(touched_key(world.viewer))

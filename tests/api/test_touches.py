@@ -11,8 +11,9 @@ from prometheus_client import REGISTRY
 
 from api.cursor import Surface
 from api.settings import Settings
+from api.snapshots.exclusions import HIDDEN_MOST, Hiding, hidden_key
 from api.snapshots.landed import STANDING_SECONDS
-from api.snapshots.touches import HIDDEN_MOST, Touch, hidden_key, touched_key
+from api.snapshots.touches import Touch, touched_key
 from api.stack.ports import free_port
 from tests.api.conftest import new_id
 from tests.api.feeds import MadeUpRanking, Process, ids, process, touching, until
@@ -214,7 +215,7 @@ async def test_hidden_users_leave_the_later_pages_of_snapshots_that_exist(
     one: Process, other: Process, reels: MadeUpRanking, viewer: int
 ) -> None:
     first = await one.first(reels, viewer, 10)
-    await one.touches.note(Touch(viewer_id=viewer, hidden_users=[1_001]))
+    await one.touches.note(Touch(viewer_id=viewer, hidings=[Hiding(1_001, True, 5)]))
     later = await other.next(reels, viewer, first, 10)
     assert later.cache_hit
     assert ids(later) == [item for item in range(11, 26) if ITEMS[item] != 1_001]  # filled
@@ -227,7 +228,7 @@ async def test_hidden_users_leave_the_later_pages_of_snapshots_that_exist(
     anew = await one.first(reels, viewer, 10)
     assert (ids(anew), anew.cache_hit) == (ids(again), False)
 
-    await one.touches.note(Touch(viewer_id=viewer, unhidden_users=[1_001]))
+    await one.touches.note(Touch(viewer_id=viewer, hidings=[Hiding(1_001, False, 6)]))
     assert ids(await one.first(reels, viewer, 10)) == list(range(1, 11))
     assert ids(await one.first(reels, new_id(), 10)) == list(range(1, 11))
 
@@ -244,13 +245,13 @@ async def test_seen_videos_leave_every_later_page_at_once(
 
 
 async def test_touches_are_bounded_and_end(one: Process, viewer: int) -> None:
-    users = list(range(1, HIDDEN_MOST + 11))
+    hidings = [Hiding(user, True, user) for user in range(1, HIDDEN_MOST + 11)]
     await one.touches.note(
-        Touch(viewer_id=viewer, is_reranked=True, seen_videos=[1], hidden_users=users)
+        Touch(viewer_id=viewer, is_reranked=True, seen_videos=[1], hidings=hidings)
     )
     client = one.stores.redis.client
-    assert await client.scard(hidden_key(viewer)) == HIDDEN_MOST
-    assert await client.sismember(hidden_key(viewer), users[-1].to_bytes(8, "big"))
+    kept = await client.zrange(hidden_key(viewer), 0, -1)
+    assert kept == [hiding.member for hiding in hidings[10:]]  # the oldest are gone
     for key in (hidden_key(viewer), touched_key(viewer)):
         assert 86_400 < await client.ttl(key) <= 2 * 86_400
 
@@ -258,21 +259,47 @@ async def test_touches_are_bounded_and_end(one: Process, viewer: int) -> None:
 async def test_what_redis_did_not_take_is_told_when_it_is_back(
     settings: Settings, one: Process, reels: MadeUpRanking, viewer: int
 ) -> None:
-    """In order per viewer; the writer never hears of it."""
+    """The writer never hears of it."""
     await one.first(reels, viewer)
     async with Proxy(settings.redis_url, free_port()) as proxy:
         line = msgspec.structs.replace(settings, redis_url=proxy.url, redis_timeout_ms=500)
         async with touching(line) as touches:
             proxy.cut()
             await touches.note(
-                Touch(viewer_id=viewer, is_reranked=True, seen_videos=[1], hidden_users=[1_002])
+                Touch(
+                    viewer_id=viewer,
+                    is_reranked=True,
+                    seen_videos=[1],
+                    hidings=[Hiding(1_002, True, 5)],
+                )
             )
-            await touches.note(Touch(viewer_id=viewer, unhidden_users=[1_002]))
             assert (await one.first(reels, viewer)).cache_hit
             proxy.mend()
             await until(lambda: not touches.late)
         page = await one.first(reels, viewer)
-        assert (ids(page)[:3], page.cache_hit) == ([2, 3, 4], False)
+        assert (ids(page)[:3], page.cache_hit) == ([3, 4, 6], False)
+
+
+async def test_a_late_decision_does_not_overtake_the_one_after_it(
+    settings: Settings, one: Process, reels: MadeUpRanking, viewer: int
+) -> None:
+    """A process that Redis did not hear at first tells it when others have told what came next."""
+    await one.first(reels, viewer)
+    large = 2**51  # a score is twice that, and still exact
+    async with Proxy(settings.redis_url, free_port()) as proxy:
+        line = msgspec.structs.replace(settings, redis_url=proxy.url, redis_timeout_ms=500)
+        async with touching(line) as late:
+            proxy.cut()
+            hidings = [Hiding(1_001, True, large), Hiding(1_002, False, large)]
+            await late.note(Touch(viewer_id=viewer, hidings=hidings))
+            hidings = [Hiding(1_001, False, large + 1), Hiding(1_002, True, large + 1)]
+            await one.touches.note(Touch(viewer_id=viewer, hidings=hidings))
+            proxy.mend()
+            await until(lambda: not late.late)
+    left = [item for item in ITEMS if ITEMS[item] != 1_002]
+    assert ids(await one.first(reels, viewer, 20)) == left[:20]
+    await one.touches.note(Touch(viewer_id=viewer, is_reranked=True))
+    assert ids(await one.first(reels, viewer, 20)) == left[:20]  # also where Python cuts
 
 
 async def test_a_redis_that_was_emptied_knows_the_script_again(

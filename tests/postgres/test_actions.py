@@ -144,10 +144,10 @@ def test_a_block_ends_the_follows_both_ways_and_lifting_it_does_not_restore_them
 ) -> None:
     call(world, "follow_user", 7, 1)
     call(world, "follow_user", 1, 7)
-    assert call(world, "block_user", 7, 1) is True
-    assert call(world, "block_user", 7, 1) is True
-    assert call(world, "unblock_user", 7, 1) is False
-    assert call(world, "unblock_user", 7, 1) is False
+    assert call(world, "block_user", 7, 1)[:2] == (True, True)
+    assert call(world, "block_user", 7, 1)[:2] == (True, True)
+    assert call(world, "unblock_user", 7, 1)[:2] == (False, False)
+    assert call(world, "unblock_user", 7, 1)[:2] == (False, False)
     assert world.execute("select 1 from app.follows where not deleted").fetchall() == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ select count(*)
 from pg_stat_activity
 where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0
 """
+HIDING = "select is_hidden, hidden_txid from app.{}"
 TOTALS = """
 select user_id, followers, followings from app.user_totals
 where followers > 0 or followings > 0
@@ -53,6 +54,14 @@ def assert_totals_equal_recount(connection: Connection) -> None:
     totals = connection.execute(TOTALS).fetchall()
     assert totals == connection.execute(RECOUNT).fetchall()
     assert totals
+
+
+def wait_for_a_blocked_session(connection: Connection, waiting: Future[Any]) -> None:
+    """Wait until some session waits for another, or what is to wait is through."""
+    deadline = time.monotonic() + 30
+    while not waiting.done() and connection.execute(BLOCKED_SESSIONS).fetchone() == (0,):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_follows_unfollows_and_blocks_at_once_end_equal_to_a_recount(
@@ -105,14 +114,41 @@ def test_a_follow_and_a_block_at_once_leave_no_follow_beside_a_block(
         with psycopg.connect(postgres_url) as connection:
             connection.execute(query)
             waiting = pool.submit(answer)
-            deadline = time.monotonic() + 30
-            while not waiting.done() and postgres.execute(BLOCKED_SESSIONS).fetchone() == (0,):
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            wait_for_a_blocked_session(postgres, waiting)
         assert waiting.result(30) == ("NV403" if first == "block" else None)
 
     assert postgres.execute(BLOCKED_FOLLOWS).fetchone() == (0,)
     assert postgres.execute("select count(*) from app.blocks where not deleted").fetchone() == (1,)
+
+
+def test_a_lifted_block_knows_of_one_the_other_way_that_is_being_made(
+    postgres_url: str, postgres: Connection
+) -> None:
+    """And who decides later has the larger number, whoever began first."""
+    postgres.execute("insert into app.users (id) values (1), (2)")
+    postgres.execute("select app.block_user(1, 2)")
+
+    def lift() -> tuple[Any, ...] | None:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            return connection.execute(HIDING.format("unblock_user(1, 2)")).fetchone()
+
+    with ThreadPoolExecutor(1) as pool:
+        with psycopg.connect(postgres_url) as connection:
+            first = connection.execute(HIDING.format("block_user(2, 1)")).fetchone()
+            waiting = pool.submit(lift)
+            wait_for_a_blocked_session(postgres, waiting)
+        second = waiting.result(30)
+
+    assert first is not None
+    assert second is not None
+    assert (first[0], second[0]) == (True, True)
+    assert second[1] > first[1]
+    third = postgres.execute(HIDING.format("unblock_user(2, 1)")).fetchone()
+    assert third is not None
+    assert third[0] is False
+    assert third[1] > second[1]
+    # Again: nothing is decided anew, and the same is told.
+    assert postgres.execute(HIDING.format("unblock_user(2, 1)")).fetchone() == third
 
 
 def test_bulk_statements_are_counted(postgres: Connection) -> None:

@@ -2,26 +2,18 @@
 --
 -- KEYS  1 touched, 2 seen videos of today, 3 seen posts of today, 4 hidden users
 -- ARGV  1 mark, 2 position of the write ('' for none, 'now' for this clock), 3 seconds kept,
---       4 most hidden users, 5 videos seen and 6 posts seen (start and step of each, 16 bits), then
---       three lists, each its length first: types of items to be ranked anew, users to hide, users
---       not to hide any more
+--       4 most hidden users, 5 videos seen and 6 posts seen (start and step of each, 16 bits),
+--       7 number n of types of items to be ranked anew, then these, then pairs of score and user
+--       hidden or not (see exclusions.py)
 -- touches.py writes the constants in front: BITS, HASHES, as read_page.lua has them.
 --
--- Ids are 8 bytes and never become numbers. Positions do: they stay below 2^53.
+-- Ids are 8 bytes and never become numbers. Positions and scores do: they stay below 2^53.
 local kept, most_hidden = ARGV[3], tonumber(ARGV[4])
 
 local position = ARGV[2]
 if position == 'now' then
     local now = redis.call('TIME')
     position = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
-end
-
-local at = 7
-local function each(work)
-    local count = tonumber(ARGV[at])
-    for i = at + 1, at + count do work(ARGV[i]) end
-    at = at + 1 + count
-    return count > 0
 end
 
 local function touch(item_type)
@@ -31,12 +23,6 @@ local function touch(item_type)
     local field = item_type .. ':position'
     local known = tonumber(redis.call('HGET', KEYS[1], field) or 0)
     if tonumber(position) > known then redis.call('HSET', KEYS[1], field, position) end
-end
-
-local function hide(user)
-    if redis.call('SISMEMBER', KEYS[4], user) == 1 then return end
-    if redis.call('SCARD', KEYS[4]) >= most_hidden then redis.call('SPOP', KEYS[4]) end
-    redis.call('SADD', KEYS[4], user)
 end
 
 local function see(key, items)
@@ -49,9 +35,14 @@ local function see(key, items)
     redis.call('EXPIRE', key, kept)
 end
 
-if each(touch) then redis.call('EXPIRE', KEYS[1], kept) end
+local types = tonumber(ARGV[7])
+for i = 8, 7 + types do touch(ARGV[i]) end
+if types > 0 then redis.call('EXPIRE', KEYS[1], kept) end
 see(KEYS[2], ARGV[5])
 see(KEYS[3], ARGV[6])
-if each(hide) then redis.call('EXPIRE', KEYS[4], kept) end
-each(function(user) redis.call('SREM', KEYS[4], user) end)
+for i = 8 + types, #ARGV, 2 do redis.call('ZADD', KEYS[4], 'GT', ARGV[i], ARGV[i + 1]) end
+if 8 + types <= #ARGV then
+    redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -1 - most_hidden)
+    redis.call('EXPIRE', KEYS[4], kept)
+end
 return 1

@@ -13,7 +13,7 @@
 --            (0: all before the next position), place, lowest place, first block, blocks, position
 --            the head was ranked at, large posts it was checked for}
 -- Not found {verdict, 0, mark, its position, 1 when this caller shall rank, seen today, seen
---            yesterday, hidden users}
+--            yesterday, hidden users and scores}
 -- Refused   {verdict}
 --
 -- Ids never become numbers here: Lua has doubles only. Places are 30 bytes, see snapshot.py.
@@ -58,7 +58,7 @@ if not stored[2] then
     if ARGV[8] ~= '' and not redis.call('SET', lock, ARGV[8], 'NX', 'PX', LOCK_MS) then
         shall_rank = redis.call('GET', lock) == ARGV[8] and 1 or 0
     end
-    local hidden = are_hidden and redis.call('SMEMBERS', KEYS[9]) or {}
+    local hidden = are_hidden and redis.call('ZRANGE', KEYS[9], 0, -1, 'WITHSCORES') or {}
     return {verdict, 0, mark, wanted_position, shall_rank, seen[1], seen[2], hidden}
 end
 
@@ -83,8 +83,9 @@ local function is_excluded(index)
     local a, b, c, d = string.byte(places, at + 19, at + 22)
     local start, step = a * 256 + b, c * 256 + d
     if is_in(seen[1], start, step) or is_in(seen[2], start, step) then return true end
-    return are_hidden
-        and redis.call('SISMEMBER', KEYS[9], string.sub(places, at + 23, at + 30)) == 1
+    local score = are_hidden
+        and redis.call('ZSCORE', KEYS[9], string.sub(places, at + 23, at + 30))
+    return score and tonumber(score) % 2 == 1
 end
 
 local position, wanted = tonumber(ARGV[3]), tonumber(ARGV[4])
