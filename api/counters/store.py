@@ -105,7 +105,7 @@ class CounterStore:
         """Read from Postgres and keep what comes, also zeros; when late, for the next page."""
         parameters: dict[str, Any] = {"item_type": item_type, "item_ids": list(ids)}
         rows = await self._postgres.rows(SQL["item_totals"], parameters)
-        counts = [msgspec.convert(tuple(row.values()), ItemCounts) for row in rows]
+        counts = [msgspec.convert(list(row.values())[:-1], ItemCounts) for row in rows]
         # A write that happens between the read and this has a larger version, and stays.
         await self.keep(counts)
         return counts

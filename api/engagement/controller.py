@@ -249,7 +249,8 @@ class ReelActionsController(ItemController):
         "/watch",
         operation_id="WatchReels",
         summary="Note up to 100 playbacks",
-        description="All or nothing. Give each its `event_time`, and a retry counts nothing twice.",
+        description="All or nothing. With an `Idempotency-Key`, or where each has its "
+        "`event_time`, a retry counts nothing twice.",
         status_code=HTTP_200_OK,
         operation_class=with_example(
             {
@@ -263,16 +264,17 @@ class ReelActionsController(ItemController):
                 ]
             }
         ),
-        **answers(WatchedAll, "Noted", 400, 401, 404, 410, *WITH_BODY, 429, 503),
+        **answers(WatchedAll, "Noted", *OF_ITEM, *WITH_BODY, 422),
     )
     async def watch_all(
         self,
         request: ViewerRequest,
         items: NamedDependency[ItemWriter],
         data: RequestBody[WatchBatch],
+        idempotency_key: IdempotencyKey = None,
     ) -> WatchedAll:
         """Note playbacks."""
-        return await items.watch_all(request.user.user_id, data.watches)
+        return await items.watch_all(request.user.user_id, data.watches, idempotency_key)
 
     @post(
         "/{item_id:str}/not-interested",

@@ -39,7 +39,7 @@ class Watch(Struct, frozen=True):
 
 
 class WatchOfVideo(Struct, frozen=True):
-    """One playback in a batch. Without `event_time` it was now, and a retry counts again."""
+    """One playback in a batch. Without `event_time` it was now, and is another one in a retry."""
 
     video_id: ItemId
     completion_percent: Annotated[

@@ -113,12 +113,18 @@ class ItemWriter:
         )
         return Watched(row["view_count"])
 
-    async def watch_all(self, viewer_id: int, watches: list[WatchOfVideo]) -> WatchedAll:
+    async def watch_all(
+        self, viewer_id: int, watches: list[WatchOfVideo], key: str | None
+    ) -> WatchedAll:
         """Note playbacks, all or nothing."""
         videos = {int(watch.video_id) for watch in watches}
         row = await self._writes.write(
             SQL["watch_videos"],
-            {"viewer_id": viewer_id, "watches": Jsonb(watches, dumps=msgspec.json.encode)},
+            {
+                "viewer_id": viewer_id,
+                "watches": Jsonb(watches, dumps=msgspec.json.encode),
+                "request_key": key,
+            },
             lambda row: (self._touches.note(seen(viewer_id, row, *videos)),),
             names=WATCH_NAMES,
             batch="watches",

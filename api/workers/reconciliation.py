@@ -68,7 +68,6 @@ LAST_ITEM = 2**63 - 1  # of a transaction: no id is larger
 TRANSIENT = (psycopg.Error, redis.RedisError, OSError)
 
 CHANGED: Mapping[ItemType, str] = {"video": SQL["changed_videos"], "post": SQL["changed_posts"]}
-CURRENT: Mapping[ItemType, str] = {"video": SQL["current_videos"], "post": SQL["current_posts"]}
 
 
 class Cursor(Struct, frozen=True):
@@ -330,15 +329,16 @@ class Reconciliation:
             ids = [item_id for of_type, item_id in held if of_type == item_type]
             if not ids:
                 continue
-            rows = self.rows(postgres, CURRENT[item_type], {"item_ids": ids})
+            parameters = {"item_type": item_type, "item_ids": ids}
+            rows = self.rows(postgres, SQL["item_totals"], parameters)
             current = {row.counts.item_id: row for row in rows}
             ahead, behind = [], []
             for item_id in ids:
                 key, value = held[item_type, item_id]
-                row, version = current.get(item_id), version_of(value)
-                if version > (row.counts.version if row else 0):
+                row, version = current[item_id], version_of(value)
+                if version > row.counts.version:
                     ahead.append((key, value))
-                elif row and version < row.counts.version and row.txid < settled.txid:
+                elif version < row.counts.version and row.txid < settled.txid:
                     behind.append(row.counts)
             self.reports[item_type].compared += len(ids)
             if ahead:

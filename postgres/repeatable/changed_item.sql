@@ -25,28 +25,32 @@ comment on function app.changed_item(
     text, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint
 ) is 'Totals of a video or post as a list, for the column `changed`.';
 
--- changed_items(type, id): the same for one item, read now; what a call on one item answers with,
--- also when it moved nothing, so that a retry repairs a cache.
-create or replace function app.changed_items(p_item_type text, p_item_id bigint)
+-- changed_items(type, ids…): the same of items, read now; what a call on them answers with, also
+-- when it moved nothing, so that a retry repairs a cache.
+create or replace function app.changed_items(p_item_type text, variadic p_item_ids bigint[])
 returns jsonb
 language sql
 stable
 as $$
-    select jsonb_build_array(
-        app.changed_item(
-            totals.item_type,
-            totals.item_id,
-            totals.version,
-            totals.views,
-            totals.likes,
-            totals.shares,
-            totals.comments,
-            totals.exposures,
-            totals.dwell_ms
+    select
+        coalesce(
+            jsonb_agg(
+                app.changed_item(
+                    totals.item_type,
+                    totals.item_id,
+                    totals.version,
+                    totals.views,
+                    totals.likes,
+                    totals.shares,
+                    totals.comments,
+                    totals.exposures,
+                    totals.dwell_ms
+                )
+            ),
+            '[]'
         )
-    )
-    from app.item_totals(p_item_type, array[p_item_id]) as totals
+    from app.item_totals(p_item_type, p_item_ids) as totals
 $$;
 
-comment on function app.changed_items(text, bigint) is
-'Current totals of one video or post, as a list of one, for the column `changed`.';
+comment on function app.changed_items(text, bigint[]) is
+'Current totals of videos or posts, as a list, for the column `changed`.';

@@ -28,41 +28,32 @@ begin
         p_request_key,
         jsonb_build_array(p_item_type, p_item_id, p_body)
     );
-    if v_answer is not null then
-        return query
-        select
-            (v_answer ->> 'comment_id')::bigint,
-            (v_answer ->> 'created_at')::timestamptz,
-            (v_answer ->> 'comment_count')::bigint,
-            (v_answer ->> 'txid')::bigint,
-            app.changed_items(p_item_type, p_item_id);
-        return;
-    end if;
+    if v_answer is null then
+        -- First, because it makes the viewer known.
+        perform app.record_repeatable_action(p_viewer_id, p_item_type, p_item_id, 'comment');
 
-    -- First, because it makes the viewer known.
-    perform app.record_repeatable_action(p_viewer_id, p_item_type, p_item_id, 'comment');
+        insert into app.comments as written (user_id, item_type, item_id, body)
+        values (p_viewer_id, p_item_type, p_item_id, p_body)
+        returning
+            written.id,
+            written.created_at
+        into comment_id, created_at;
 
-    insert into app.comments as written (user_id, item_type, item_id, body)
-    values (p_viewer_id, p_item_type, p_item_id, p_body)
-    returning
-        written.id,
-        written.created_at
-    into comment_id, created_at;
-
-    changed := app.changed_items(p_item_type, p_item_id);
-    comment_count := changed #> '{0,6}';
-    txid := app.current_txid();
-    perform app.end_request(
-        p_viewer_id,
-        'comment_on_item',
-        p_request_key,
-        jsonb_build_object(
+        changed := app.changed_items(p_item_type, p_item_id);
+        v_answer := jsonb_build_object(
             'comment_id', comment_id,
             'created_at', created_at,
-            'comment_count', comment_count,
-            'txid', txid
-        )
-    );
+            'comment_count', changed #> '{0,6}',
+            'txid', app.current_txid()
+        );
+        perform app.end_request(p_viewer_id, 'comment_on_item', p_request_key, v_answer);
+    end if;
+
+    comment_id := v_answer ->> 'comment_id';
+    created_at := v_answer ->> 'created_at';
+    comment_count := v_answer ->> 'comment_count';
+    txid := v_answer ->> 'txid';
+    changed := coalesce(changed, app.changed_items(p_item_type, p_item_id));
     return next;
 end;
 $$;

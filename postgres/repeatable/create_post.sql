@@ -29,11 +29,7 @@ begin
     v_answer := app.begin_request(
         p_author_id, 'create_post', p_request_key, jsonb_build_array(p_body, p_hashtags)
     );
-    if v_answer is not null then
-        post_id := v_answer ->> 'post_id';
-        created_at := v_answer ->> 'created_at';
-        txid := v_answer ->> 'txid';
-    else
+    if v_answer is null then
         perform app.know_user(p_author_id);
 
         insert into app.posts as published (author_id, body, hashtags)
@@ -43,15 +39,15 @@ begin
             published.created_at
         into post_id, created_at;
 
-        txid := app.current_txid();
-        perform app.end_request(
-            p_author_id,
-            'create_post',
-            p_request_key,
-            jsonb_build_object('post_id', post_id, 'created_at', created_at, 'txid', txid)
+        v_answer := jsonb_build_object(
+            'post_id', post_id, 'created_at', created_at, 'txid', app.current_txid()
         );
+        perform app.end_request(p_author_id, 'create_post', p_request_key, v_answer);
     end if;
 
+    post_id := v_answer ->> 'post_id';
+    created_at := v_answer ->> 'created_at';
+    txid := v_answer ->> 'txid';
     -- Also for a repeat: its first answer may have been lost before anybody was told.
     follower_ids := app.live_followers(p_author_id, p_fan_out_max);
     return next;

@@ -1,5 +1,5 @@
 -- item_totals(type, ids): the running totals of items, as one row each; zeros, and version 0, for
--- what nobody acted on.
+-- what nobody acted on. `txid` is the transaction that last moved them.
 create or replace function app.item_totals(p_item_type text, p_item_ids bigint[])
 returns table (
     item_type text,
@@ -10,7 +10,8 @@ returns table (
     shares bigint,
     comments bigint,
     exposures bigint,
-    dwell_ms bigint
+    dwell_ms bigint,
+    txid bigint
 )
 language plpgsql
 stable
@@ -27,7 +28,8 @@ begin
             coalesce(totals.shares, 0),
             coalesce(totals.comments, 0),
             0::bigint,
-            0::bigint
+            0::bigint,
+            coalesce(totals._txid, 0)
         from (select distinct unnest(p_item_ids) as id) as items
         left join app.video_engagement as totals on items.id = totals.video_id
         where items.id is not null;
@@ -42,7 +44,8 @@ begin
             coalesce(totals.shares, 0),
             coalesce(totals.comments, 0),
             coalesce(totals.exposures, 0),
-            coalesce(totals.dwell_ms, 0)
+            coalesce(totals.dwell_ms, 0),
+            coalesce(totals._txid, 0)
         from (select distinct unnest(p_item_ids) as id) as items
         left join app.post_engagement as totals on items.id = totals.post_id
         where items.id is not null;
@@ -53,4 +56,5 @@ end;
 $$;
 
 comment on function app.item_totals(text, bigint[]) is
-'One row per video or post asked for: its running totals (counts, milliseconds) and their version.';
+'One row per video or post asked for: its running totals (counts, milliseconds), their '
+'version, and the transaction that last moved them.';

@@ -24,32 +24,25 @@ begin
         p_request_key,
         jsonb_build_array(p_item_type, p_item_id, p_share_target)
     );
-    if v_answer is not null then
-        return query
-        select
-            (v_answer ->> 'share_count')::bigint,
-            (v_answer ->> 'txid')::bigint,
-            app.changed_items(p_item_type, p_item_id);
-        return;
+    if v_answer is null then
+        if
+            app.record_action(p_viewer_id, p_item_type, p_item_id, 'share', v_event_time)
+            and p_share_target is not null
+        then
+            insert into app.shares (user_id, item_type, item_id, shared_at, share_target)
+            values (p_viewer_id, p_item_type, p_item_id, v_event_time, p_share_target);
+        end if;
+
+        changed := app.changed_items(p_item_type, p_item_id);
+        v_answer := jsonb_build_object(
+            'share_count', changed #> '{0,5}', 'txid', app.current_txid()
+        );
+        perform app.end_request(p_viewer_id, 'share_item', p_request_key, v_answer);
     end if;
 
-    if
-        app.record_action(p_viewer_id, p_item_type, p_item_id, 'share', v_event_time)
-        and p_share_target is not null
-    then
-        insert into app.shares (user_id, item_type, item_id, shared_at, share_target)
-        values (p_viewer_id, p_item_type, p_item_id, v_event_time, p_share_target);
-    end if;
-
-    changed := app.changed_items(p_item_type, p_item_id);
-    share_count := changed #> '{0,5}';
-    txid := app.current_txid();
-    perform app.end_request(
-        p_viewer_id,
-        'share_item',
-        p_request_key,
-        jsonb_build_object('share_count', share_count, 'txid', txid)
-    );
+    share_count := v_answer ->> 'share_count';
+    txid := v_answer ->> 'txid';
+    changed := coalesce(changed, app.changed_items(p_item_type, p_item_id));
     return next;
 end;
 $$;

@@ -34,35 +34,28 @@ begin
         p_request_key,
         jsonb_build_array(p_video_id, p_watch_ms, p_completion, p_feed_request_id, p_event_time)
     );
-    if v_answer is not null then
-        return query
-        select
-            (v_answer ->> 'view_count')::bigint,
-            (v_answer ->> 'txid')::bigint,
-            app.changed_items('video', p_video_id);
-        return;
+    if v_answer is null then
+        perform app.record_action(
+            p_viewer_id,
+            'video',
+            p_video_id,
+            'view',
+            coalesce(p_event_time, clock_timestamp()),
+            p_watch_ms => p_watch_ms,
+            p_completion => p_completion::numeric,
+            p_feed_request_id => p_feed_request_id
+        );
+
+        changed := app.changed_items('video', p_video_id);
+        v_answer := jsonb_build_object(
+            'view_count', changed #> '{0,3}', 'txid', app.current_txid()
+        );
+        perform app.end_request(p_viewer_id, 'watch_video', p_request_key, v_answer);
     end if;
 
-    perform app.record_action(
-        p_viewer_id,
-        'video',
-        p_video_id,
-        'view',
-        coalesce(p_event_time, clock_timestamp()),
-        p_watch_ms => p_watch_ms,
-        p_completion => p_completion::numeric,
-        p_feed_request_id => p_feed_request_id
-    );
-
-    changed := app.changed_items('video', p_video_id);
-    view_count := changed #> '{0,3}';
-    txid := app.current_txid();
-    perform app.end_request(
-        p_viewer_id,
-        'watch_video',
-        p_request_key,
-        jsonb_build_object('view_count', view_count, 'txid', txid)
-    );
+    view_count := v_answer ->> 'view_count';
+    txid := v_answer ->> 'txid';
+    changed := coalesce(changed, app.changed_items('video', p_video_id));
     return next;
 end;
 $$;

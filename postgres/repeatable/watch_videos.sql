@@ -1,7 +1,11 @@
 -- watch_videos(viewer, watches): playbacks, at most 100, all or nothing, each with `video_id`,
 -- `watch_ms`, and perhaps `completion`, `feed_request_id` and `event_time` (now when absent). A
 -- video that never was is refused (NV404), one that was deleted is not: playbacks are told late.
-create or replace function app.watch_videos(p_viewer_id bigint, p_watches jsonb)
+create or replace function app.watch_videos(
+    p_viewer_id bigint,
+    p_watches jsonb,
+    p_request_key text default null
+)
 returns table (received integer, deduped integer, txid bigint, changed jsonb)
 language plpgsql
 set enable_seqscan = off
@@ -12,7 +16,8 @@ as $$
 declare
     v_problems jsonb;
     v_events app.events[];
-    v_stored bigint;
+    v_stored bigint := 0;
+    v_answer jsonb;
 begin
     select jsonb_agg(to_jsonb(problems)) into v_problems
     from app.watch_problems(p_watches) as problems;
@@ -61,22 +66,38 @@ begin
         perform app.refuse_input('NV404', v_problems);
     end if;
 
-    received := cardinality(v_events);
-    deduped := 0;
-    changed := '[]';
-    if received > 0 then
-        perform app.know_user(p_viewer_id);
-        select
-            store.stored,
-            store.changed
-        into v_stored, changed
-        from app.store_events(v_events) as store;
-        deduped := received - v_stored;
+    v_answer := app.begin_request(p_viewer_id, 'watch_videos', p_request_key, p_watches);
+    if v_answer is null then
+        changed := '[]';
+        if v_events <> '{}' then
+            perform app.know_user(p_viewer_id);
+            select
+                store.stored,
+                store.changed
+            into v_stored, changed
+            from app.store_events(v_events) as store;
+        end if;
+
+        v_answer := jsonb_build_object(
+            'received', cardinality(v_events),
+            'deduped', cardinality(v_events) - v_stored,
+            'txid', app.current_txid()
+        );
+        perform app.end_request(p_viewer_id, 'watch_videos', p_request_key, v_answer);
     end if;
-    txid := app.current_txid();
+
+    received := v_answer ->> 'received';
+    deduped := v_answer ->> 'deduped';
+    txid := v_answer ->> 'txid';
+    changed := coalesce(
+        changed,
+        app.changed_items(
+            'video', variadic array(select watches.item_id from unnest(v_events) as watches)
+        )
+    );
     return next;
 end;
 $$;
 
-comment on function app.watch_videos(bigint, jsonb) is
+comment on function app.watch_videos(bigint, jsonb, text) is
 'Records playbacks (at most 100): how many came and how many changed nothing (counts).';

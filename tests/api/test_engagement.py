@@ -246,8 +246,10 @@ async def test_bodies_that_are_no_json(writing: Api, bearer: Token, world: World
 async def test_keys_make_requests_repeatable(writing: Api, bearer: Token, world: World) -> None:
     me, other = bearer(world.viewer), bearer(world.other)
     video = f"{BASE}/reels/{world.video}"
+    other_video = WATCH | {"video_id": str(world.videos[1])}
     for address, body, changed in (
         (f"{video}/watch", WATCH, WATCH | {"watch_ms": 1}),
+        (f"{BASE}/reels/watch", {"watches": [other_video]}, {"watches": [other_video] * 2}),
         (f"{video}/share", {"share_target": "mail"}, {"share_target": "sms"}),
         (f"{video}/comments", {"body": "first"}, {"body": "second"}),
         (f"{BASE}/posts", {"body": "hello"}, {"body": "bye"}),
@@ -265,9 +267,9 @@ async def test_keys_make_requests_repeatable(writing: Api, bearer: Token, world:
         for bad in ("", "x" * 256, "tab\there", "ü".encode()):
             response = await writing.post(address, headers=me | {"Idempotency-Key": bad}, json=body)
             problem_of(response, 400, "invalid-request", "Idempotency-Key")
-    for action in ("view", "share", "comment"):
-        assert world.events(user_id=world.viewer, action=action) == 1
-        assert world.events(user_id=world.other, action=action) == 1
+    for action, count in (("view", 2), ("share", 1), ("comment", 1)):
+        assert world.events(user_id=world.viewer, action=action) == count
+        assert world.events(user_id=world.other, action=action) == count
     for author in (world.viewer, world.other):
         assert world.one("select count(*) from app.posts where author_id = %s", author) == 1
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -18,9 +20,24 @@ from api.stack.postgres import DATABASE, PostgresServer
 
 VIEWER = 7
 
+BLOCKED_SESSIONS = """
+select count(*)
+from pg_stat_activity
+where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0
+"""
+
 Ingest = Callable[..., tuple[int, int]]
 Event = Callable[..., dict[str, Any]]
 Refused = Callable[[str], AbstractContextManager[SimpleNamespace]]
+
+
+def until_blocked(connection: psycopg.Connection[Any], calls: list[Future[Any]]) -> None:
+    """Wait until as many sessions wait as there are calls; none of these may be through."""
+    deadline = time.monotonic() + 30
+    while connection.execute(BLOCKED_SESSIONS).fetchone() != (len(calls),):
+        assert not any(call.done() for call in calls)
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import random
-import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.postgres.conftest import until_blocked
+
 Connection = psycopg.Connection[Any]
 
-COUNT_FOLLOWS = Path(__file__).parents[2] / "postgres" / "repeatable" / "count_follows.sql"
+FILES = Path(__file__).parents[2] / "postgres"
+COUNT_FOLLOWS = FILES / "repeatable" / "count_follows.sql"
+END_FOLLOWS = FILES / "migrations" / "0021_end_follows_beside_blocks.sql"
 USERS = 6
 
 BLOCKED_FOLLOWS = """
@@ -37,11 +40,6 @@ from (
 group by user_id
 order by user_id
 """
-BLOCKED_SESSIONS = """
-select count(*)
-from pg_stat_activity
-where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0
-"""
 HIDING = "select is_hidden, hidden_txid from app.{}"
 TOTALS = """
 select user_id, followers, followings from app.user_totals
@@ -54,14 +52,6 @@ def assert_totals_equal_recount(connection: Connection) -> None:
     totals = connection.execute(TOTALS).fetchall()
     assert totals == connection.execute(RECOUNT).fetchall()
     assert totals
-
-
-def wait_for_a_blocked_session(connection: Connection, waiting: Future[Any]) -> None:
-    """Wait until some session waits for another, or what is to wait is through."""
-    deadline = time.monotonic() + 30
-    while not waiting.done() and connection.execute(BLOCKED_SESSIONS).fetchone() == (0,):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_follows_unfollows_and_blocks_at_once_end_equal_to_a_recount(
@@ -114,7 +104,7 @@ def test_a_follow_and_a_block_at_once_leave_no_follow_beside_a_block(
         with psycopg.connect(postgres_url) as connection:
             connection.execute(query)
             waiting = pool.submit(answer)
-            wait_for_a_blocked_session(postgres, waiting)
+            until_blocked(postgres, [waiting])
         assert waiting.result(30) == ("NV403" if first == "block" else None)
 
     assert postgres.execute(BLOCKED_FOLLOWS).fetchone() == (0,)
@@ -136,7 +126,7 @@ def test_a_lifted_block_knows_of_one_the_other_way_that_is_being_made(
         with psycopg.connect(postgres_url) as connection:
             first = connection.execute(HIDING.format("block_user(2, 1)")).fetchone()
             waiting = pool.submit(lift)
-            wait_for_a_blocked_session(postgres, waiting)
+            until_blocked(postgres, [waiting])
         second = waiting.result(30)
 
     assert first is not None
@@ -176,6 +166,32 @@ def test_a_database_that_never_counted_is_counted_once(postgres: Connection) -> 
     for _ in range(2):
         postgres.execute(COUNT_FOLLOWS.read_bytes())
         assert_totals_equal_recount(postgres)
+
+
+def test_follows_beside_blocks_of_before_are_ended(postgres: Connection) -> None:
+    """Both ways; what stands beside no block, or a lifted one, goes on."""
+    postgres.execute("insert into app.users (id) select generate_series(1, 5)")
+    postgres.execute(
+        "insert into app.follows (follower_id, followee_id) "
+        "values (1, 2), (2, 1), (3, 1), (1, 4), (4, 5)"
+    )
+    postgres.execute(
+        "insert into app.blocks (blocker_id, blocked_id, deleted) "
+        "values (1, 2, false), (1, 3, false), (1, 4, true)"
+    )
+    rows = "select follower_id, followee_id, _version, _txid from app.follows"
+    before = {row[:2]: row[2:] for row in postgres.execute(rows)}
+    for _ in range(2):
+        postgres.execute(END_FOLLOWS.read_bytes())
+    after = {row[:2]: row[2:] for row in postgres.execute(rows)}
+
+    live = postgres.execute("select follower_id, followee_id from app.follows where not deleted")
+    assert set(live) == {(1, 4), (4, 5)}
+    ended = {pair for pair in before if after[pair] != before[pair]}
+    assert ended == {(1, 2), (2, 1), (3, 1)}
+    assert min(after[pair] for pair in ended) > max(before.values())
+    assert len({after[pair][1] for pair in ended}) == 1  # the second time changes nothing
+    assert_totals_equal_recount(postgres)
 
 
 def test_a_post_names_followers_up_to_a_limit_and_reads_no_more(postgres: Connection) -> None:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.postgres.conftest import until_blocked
+
 Connection = psycopg.Connection[Any]
 Event = Callable[..., dict[str, Any]]
 
 INGEST = "select received, deduped from app.ingest_events(%s, %s)"
-BLOCKED_SESSIONS = """
-select count(*)
-from pg_stat_activity
-where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0
-"""
 
 
 @pytest.fixture
@@ -38,15 +34,6 @@ def holding(postgres_url: str, query: str, *parameters: Any) -> Iterator[None]:
         connection.execute(query, parameters)
         yield
         connection.rollback()
-
-
-def until_blocked(connection: Connection, calls: list[Future[Any]]) -> None:
-    """Wait until as many sessions wait as there are calls, or one of these is through."""
-    deadline = time.monotonic() + 30
-    while connection.execute(BLOCKED_SESSIONS).fetchone() != (len(calls),):
-        assert not any(call.done() for call in calls)
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def fetch(postgres_url: str, query: str, *parameters: Any) -> tuple[Any, ...] | None:

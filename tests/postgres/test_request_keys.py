@@ -26,6 +26,11 @@ REQUESTS: dict[str, tuple[str, str, str]] = {
         "app.watch_video(7, 1, 4001, p_request_key => %s)",
         "select count(*) from app.events where action = 'view'",
     ),
+    "watch_videos": (
+        """app.watch_videos(7, '[{"video_id": 1, "watch_ms": 4000}]', %s)""",
+        """app.watch_videos(7, '[{"video_id": 1, "watch_ms": 4001}]', %s)""",
+        "select count(*) from app.events where action = 'view'",
+    ),
     "comment_on_item": (
         r"app.comment_on_item(7, 'post', 1, E'\\x \u00fc 1', %s)",
         r"app.comment_on_item(7, 'post', 1, E'\\x \u00fc 2', %s)",

@@ -1,4 +1,5 @@
--- The counters of some items of one type, as they are now; zeros where nobody has acted.
+-- The counters of some items of one type, as they are now, with the transaction that wrote them;
+-- zeros where nobody has acted.
 select
     item_type,
     item_id,
@@ -8,5 +9,6 @@ select
     shares,
     comments,
     exposures,
-    dwell_ms
+    dwell_ms,
+    txid
 from app.item_totals(%(item_type)s, %(item_ids)s::bigint[])

@@ -19,6 +19,9 @@ select
     deduped,
     txid,
     changed
-from app.watch_videos(
-    %(viewer_id)s::bigint, (select coalesce(batch, '[]') from watches)
-)
+from
+    app.watch_videos(
+        %(viewer_id)s::bigint,
+        (select coalesce(batch, '[]') from watches),
+        %(request_key)s
+    )
