@@ -25,7 +25,7 @@ as $$
 declare
     v_authors bigint[];
     v_posts_each integer;
-    v_read integer;
+    v_reach integer;
     v_post_ids bigint[];
     v_author_ids bigint[];
     v_created_ats timestamptz[];
@@ -39,33 +39,52 @@ begin
     );
 
     if cardinality(v_authors) > p_most then
+        v_reach := 4 * cardinality(v_authors);
         select
-            array_agg(newest.id) filter (where newest.is_theirs),
-            array_agg(newest.author_id) filter (where newest.is_theirs),
-            array_agg(newest.created_at) filter (where newest.is_theirs),
-            count(*)
-        into v_post_ids, v_author_ids, v_created_ats, v_read
+            coalesce(array_agg(theirs.id), '{}'),
+            array_agg(theirs.author_id),
+            array_agg(theirs.created_at)
+        into v_post_ids, v_author_ids, v_created_ats
         from (
-            select
-                posts.id,
-                posts.author_id,
-                posts.created_at,
-                posts.author_id in (select unnest(v_authors)) as is_theirs
-            from app.posts
-            where
-                not posts.deleted
-                and posts.created_at > p_since
-                and posts.created_at <= p_until
-            order by
-                posts.created_at desc,
-                posts.id desc
-            limit 4 * cardinality(v_authors)
-        ) as newest;
+            select newest.*
+            from (
+                select
+                    posts.id,
+                    posts.author_id,
+                    posts.created_at
+                from app.posts
+                where
+                    not posts.deleted
+                    and posts.created_at > p_since
+                    and posts.created_at <= p_until
+                order by
+                    posts.created_at desc,
+                    posts.id desc
+                limit v_reach
+            ) as newest
+            -- "is true" keeps this a look into a hash table; a join would go through a list.
+            where (newest.author_id in (select unnest(v_authors))) is true
+            limit p_most
+        ) as theirs;
 
-        if cardinality(v_post_ids) >= p_most or v_read < 4 * cardinality(v_authors) then
+        -- Enough, or all there are.
+        if
+            cardinality(v_post_ids) = p_most
+            or v_reach > (
+                select count(*)
+                from (
+                    select 1
+                    from app.posts
+                    where
+                        not posts.deleted
+                        and posts.created_at > p_since
+                        and posts.created_at <= p_until
+                    limit v_reach
+                ) as all_there_are
+            )
+            then
             return query
-            select *
-            from unnest(v_post_ids[:p_most], v_author_ids[:p_most], v_created_ats[:p_most]);
+            select * from unnest(v_post_ids, v_author_ids, v_created_ats);
             return;
         end if;
     end if;
