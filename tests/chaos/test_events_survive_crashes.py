@@ -10,27 +10,19 @@ process, and the workers behind it. NOVA_TEST_CHAOS_SECONDS makes each test long
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from api.auth import issue_token
-from api.settings import Settings
-from api.stack.migrations import migrate_all
-from api.stack.ports import free_port
 from api.stack.process import ManagedProcess
-from api.stack.system import STORES, Identity, System
 from api.workers.landing import land_until_settled
 from bench.traffic import Batch, Traffic, items_of
+from tests.chaos.machine import Machine, own_folder, send
 from tests.chaos.senders import Attempt, Senders
 from tests.clickhouse.equality import assert_landed_exactly
 
@@ -52,27 +44,11 @@ VARIABLES = {
 }
 
 
-class World:
-    """The system, process by process."""
-
-    def __init__(self, root: Path) -> None:
-        self.system = System(root / "system")
-        self.identity = Identity.new()
-        self.identity.ports = {store: free_port() for store in STORES}
-        self.identity.api_port = free_port()
-        self.identity.variables = dict(VARIABLES)
-        self.system.save_identity(self.identity)
-        self.system.data_dir.chmod(0o755)
-        self.settings: Settings = self.system.settings()
-        # One object each: it is the parent that must notice the end of its child.
-        self.processes: dict[str, ManagedProcess] = {
-            process.name: process for process in self.system.processes()
-        }
+class World(Machine):
+    """A machine with items to act on."""
 
     def prepare(self) -> None:
-        for store in STORES:
-            self.processes[store].start()
-        migrate_all(self.settings)
+        self.start_stores()
         with psycopg.connect(self.settings.postgres_url, autocommit=True) as postgres:
             postgres.execute("insert into app.users (id) select generate_series(1, 50)")
             postgres.execute(
@@ -87,18 +63,6 @@ class World:
                 [POSTS],
             )
         self.start()
-
-    def start(self) -> None:
-        """Start whatever does not run."""
-        for process in self.processes.values():
-            process.start()
-
-    def close(self) -> None:
-        for process in reversed(self.processes.values()):
-            process.kill()
-
-    def token(self, viewer_id: int) -> str:
-        return issue_token(self.settings, user_id=viewer_id, ttl_seconds=3_600)
 
     def traffic(self, first_viewer: int) -> Sequence[Batch]:
         traffic = Traffic(
@@ -153,16 +117,13 @@ class World:
 
 @pytest.fixture(scope="module")
 def prepared() -> Iterator[World]:
-    root = Path(tempfile.mkdtemp(prefix="nova-crashes-"))
-    root.chmod(0o755)
-    world = World(root)
-    try:
-        world.prepare()
-        yield world
-    finally:
-        world.close()
-        if not os.environ.get("NOVA_TEST_KEEP"):
-            shutil.rmtree(root, ignore_errors=True)
+    with own_folder("crashes") as root:
+        world = World(root, VARIABLES)
+        try:
+            world.prepare()
+            yield world
+        finally:
+            world.close()
 
 
 @pytest.fixture
@@ -191,13 +152,10 @@ class Storm:
         self.senders.start()
         for _ in range(kills):
             self.go_on()
-            assert victim.process
-            family = [victim.process, *victim.process.children(recursive=True)]
+            family = self.world.family(victim.name)
             self.senders.wait_for(lambda: self.senders.in_flight >= SENDERS // 2)
             self.kills.append(time.monotonic())
-            for member in family:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(member.pid, signal.SIGKILL)
+            send(family, signal.SIGKILL)
             victim.kill()
             if not is_needed:
                 self.senders.wait_for(lambda: bool(self.acknowledged_after_kill()))

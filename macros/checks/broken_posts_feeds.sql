@@ -1,0 +1,105 @@
+{#- What is wrong in the posts feeds of some viewers who have seen posts, as an array for ClickHouse:
+    (viewer, problem, post). Each feed is asked for by itself, as the API does. -#}
+{%- macro broken_posts_feeds(viewers) -%}
+    {%- set found = [] -%}
+    {%- if execute -%}
+        {%- set chosen = run_query(
+            "select user_id from " ~ source('raw', 'user_watch_history')
+            ~ " where item_type = 'post' group by user_id order by cityHash64(user_id) limit "
+            ~ viewers
+        ) -%}
+        {%- for viewer in chosen.columns[0].values() -%}
+            {%- set feed = run_query(
+                "select position, post_id, author_id from " ~ ref('feed__posts') ~ "(viewer_id = "
+                ~ viewer ~ ", as_of = now64(3, 'UTC'), variant = 'default') order by position"
+            ) -%}
+            {%- set post_ids = feed.columns[1].values() | map('int') | list -%}
+            {%- set author_ids = feed.columns[2].values() | map('int') | list -%}
+            {%- for row in run_query(posts_feed_problems(viewer, post_ids, author_ids)).rows -%}
+                {%- do found.append("(" ~ viewer ~ ", '" ~ row[0] ~ "', " ~ row[1] ~ ")") -%}
+            {%- endfor -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return("cast([" ~ found | join(', ') ~ "] as Array(Tuple(UInt64, String, UInt64)))") }}
+{%- endmacro -%}
+
+{#- One row per thing that is wrong in a viewer's posts feed, given as lists in its order: what it is,
+    and the post. Two of an author are too near only where a post that comes later might stand. -#}
+{%- macro posts_feed_problems(viewer, post_ids, author_ids) -%}
+with
+
+places as (
+
+    select
+        post_ids[place] as post_id,
+        author_ids[place] as author_id,
+        place as position,
+        if(
+            place <= 5, arraySlice(author_ids, 1, place - 1), arraySlice(author_ids, place - 2, 2)
+        ) as near_author_ids,
+        arraySlice(author_ids, place + 1) as later_author_ids
+    from (
+        select
+            cast({{ post_ids }} as Array(UInt64)) as post_ids,
+            cast({{ author_ids }} as Array(UInt64)) as author_ids
+    ) as listed
+    array join arrayEnumerate(post_ids) as place
+
+)
+
+select
+    'too near to another of its author' as wrong,
+    post_id
+from places
+where
+    has(near_author_ids, author_id)
+    and arrayExists(later -> not has(near_author_ids, later), later_author_ids)
+
+union all
+
+select
+    'comes twice' as wrong,
+    post_id
+from places
+group by post_id
+having count() > 1
+
+union all
+
+select
+    'was seen' as wrong,
+    item_id as post_id
+from {{ source('raw', 'user_watch_history') }}
+where
+    user_id = {{ viewer }}
+    and item_type = 'post'
+    and item_id in (select arrayJoin(cast({{ post_ids }} as Array(UInt64))))
+group by item_id
+having max(watched_at) > now() - toIntervalDay({{ var('seen_window_days') }})
+
+union all
+
+select
+    'is their own, or of somebody in a block with them' as wrong,
+    post_id
+from places
+where author_id in (
+    select {{ viewer }}
+    union all
+    select if(blocker_id = {{ viewer }}, blocked_id, blocker_id)
+    from {{ source('raw', 'blocks_current') }}
+    where {{ viewer }} in (blocker_id, blocked_id)
+)
+
+union all
+
+select
+    'is deleted, or no post' as wrong,
+    post_id
+from places
+where post_id not in (
+    select post_id
+    from {{ source('raw', 'posts_current') }}
+    where post_id in (select arrayJoin(cast({{ post_ids }} as Array(UInt64))))
+)
+{%- endmacro -%}
