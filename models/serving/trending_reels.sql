@@ -19,7 +19,6 @@ cards as (
 
     select
         video_id,
-        creator_id,
         published_at
 
     from {{ ref('reel_cards') }}
@@ -49,7 +48,6 @@ ranked as (
         windows.chart_window as chart_window,
         windows.points as points,
         cards.video_id as video_id,
-        cards.creator_id as creator_id,
         cards.published_at as published_at,
         toUInt32(
             row_number() over (
@@ -70,7 +68,6 @@ select
     chart_window as `window`,
     rank,
     video_id,
-    creator_id,
     published_at,
     points
 from ranked

@@ -19,8 +19,20 @@ from api.snapshots.touches import Touches
 from api.snapshots.walk import Page, Walks
 from api.stores import Stores
 from api.workers import LANDED_KEY
+from tests.conftest import settings_on
 
 ALL = frozenset(Surface)
+
+
+def feed_settings(**addresses: str) -> Settings:
+    """Settings of processes that serve feeds, under which a busy machine has the time it needs."""
+    return settings_on(
+        redis_timeout_ms=5_000,
+        log_level="error",
+        landing_wait_ms=300,
+        clickhouse_timeout_ms=30_000,
+        **addresses,
+    )
 
 
 @asynccontextmanager

@@ -16,9 +16,8 @@ from api.snapshots.landed import STANDING_SECONDS
 from api.snapshots.touches import Touch, touched_key
 from api.stack.ports import free_port
 from tests.api.conftest import new_id
-from tests.api.feeds import MadeUpRanking, Process, ids, process, touching, until
+from tests.api.feeds import MadeUpRanking, Process, feed_settings, ids, process, touching, until
 from tests.api.proxy import Proxy
-from tests.conftest import settings_on
 
 ITEMS = {item: 1_000 + item % 3 for item in range(1, 121)}
 
@@ -26,13 +25,7 @@ ITEMS = {item: 1_000 + item % 3 for item in range(1, 121)}
 @pytest.fixture
 def settings(redis_url: str) -> Settings:
     """Settings of processes that only have Redis."""
-    return settings_on(
-        redis_url=redis_url,
-        redis_timeout_ms=5_000,
-        log_level="error",
-        landing_wait_ms=300,
-        clickhouse_timeout_ms=30_000,
-    )
+    return feed_settings(redis_url=redis_url)
 
 
 @pytest.fixture

@@ -16,9 +16,8 @@ from api.snapshots.largeposts import CHECKS_AT_ONCE, POSTS_KEY, POSTS_MOST
 from api.stack.ports import free_port
 from api.stores import StoreUnavailableError
 from tests.api.conftest import new_id
-from tests.api.feeds import MadeUpRanking, Process, ids, process
+from tests.api.feeds import MadeUpRanking, Process, feed_settings, ids, process
 from tests.api.proxy import Proxy
-from tests.conftest import settings_on
 
 ITEMS = dict.fromkeys(range(1, 61), 77)
 
@@ -26,14 +25,7 @@ ITEMS = dict.fromkeys(range(1, 61), 77)
 @pytest.fixture
 def settings(postgres_url: str, redis_url: str) -> Settings:
     """Settings of processes that have Redis and Postgres."""
-    return settings_on(
-        redis_url=redis_url,
-        postgres_url=postgres_url,
-        redis_timeout_ms=5_000,
-        log_level="error",
-        landing_wait_ms=300,
-        clickhouse_timeout_ms=30_000,
-    )
+    return feed_settings(redis_url=redis_url, postgres_url=postgres_url)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import clickhouse_connect
+import psycopg
 import pytest
 from clickhouse_connect.driver.client import Client
 
@@ -52,6 +53,19 @@ def test_every_table_and_column_says_what_it_holds(clickhouse: Client) -> None:
         """
     ).result_rows
     assert silent == []
+
+
+def test_events_are_taken_as_long_as_they_are_kept(clickhouse: Client, postgres_url: str) -> None:
+    """What Postgres takes and ClickHouse forgets at once would be in the totals alone."""
+    definition = clickhouse.command(
+        "select engine_full from system.tables where database = 'raw' and name = 'events'"
+    )
+    kept = re.search(r"TTL event_time \+ toIntervalDay\((\d+)\)", str(definition))
+    assert kept is not None
+    oldest = "now() - make_interval(hours => 24 * %s)"
+    query = f"select app.is_recent({oldest}), app.is_recent({oldest} - interval '1 microsecond')"
+    with psycopg.connect(postgres_url) as postgres:
+        assert postgres.execute(query, [int(kept[1])] * 2).fetchone() == (True, False)
 
 
 def test_migrations_may_run_twice(clickhouse: Client) -> None:
