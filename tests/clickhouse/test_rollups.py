@@ -7,11 +7,16 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
+
+from api.migrate import statements
+
+MIGRATIONS = Path(__file__).parents[2] / "clickhouse" / "migrations"
 
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=30)
 
@@ -89,6 +94,7 @@ def test_every_rollup_equals_a_recount(clickhouse: Client) -> None:
 
     videos: dict[tuple[int, datetime], Counter[str]] = defaultdict(Counter)
     posts: dict[tuple[int, int, datetime], Counter[str]] = defaultdict(Counter)
+    actors: dict[tuple[int, int, datetime], Counter[str]] = defaultdict(Counter)
     pairs: dict[tuple[int, int, Any], Counter[str]] = defaultdict(Counter)
     seen: dict[tuple[int, str, int], list[datetime]] = defaultdict(list)
     for one in events:
@@ -103,6 +109,8 @@ def test_every_rollup_equals_a_recount(clickhouse: Client) -> None:
         else:
             row = posts[one["item_id"], one["author_id"], hour]
             row["dwell_ms"] += one["dwell_ms"]
+            minute = one["event_time"].replace(second=0)
+            actors[one["item_id"], one["user_id"], minute][action] += 1
         row[action] += 1
         if one["author_id"]:
             pairs[one["user_id"], one["author_id"], one["event_time"].date()][action] += 1
@@ -154,6 +162,24 @@ def test_every_rollup_equals_a_recount(clickhouse: Client) -> None:
         )
         for key, row in posts.items()
     }
+    counted = {
+        key: (
+            row["like"] - row["unlike"],
+            row["comment"] - row["uncomment"],
+            row["share"],
+        )
+        for key, row in actors.items()
+    }
+    assert {
+        (post, user, minute.replace(tzinfo=UTC)): tuple(rest)
+        for post, user, minute, *rest in read(
+            clickhouse,
+            "post_actors_1m",
+            "post_id, user_id, at_minute, sum(likes) as l, sum(comments) as c, sum(shares) as s",
+            f"post_id {mine} and post_id < {first} + 1000 group by post_id, user_id, at_minute "
+            "having l != 0 or c != 0 or s != 0",
+        )
+    } == {key: row for key, row in counted.items() if any(row)}
     assert {
         (user, author, day): tuple(rest)
         for user, author, day, *rest in read(
@@ -192,6 +218,7 @@ def test_a_block_sent_again_with_its_token_counts_once_everywhere(clickhouse: Cl
                 ("view", "video", {"completion": 0.5, "watch_ms": 100}),
                 ("like", "video", {}),
                 ("view", "post", {"dwell_ms": 40}),
+                ("share", "post", {}),
                 # Another month is another partition: each half is told apart by itself.
                 ("view", "video", {"event_time": HOUR - timedelta(days=27)}),
             ]
@@ -201,7 +228,7 @@ def test_a_block_sent_again_with_its_token_counts_once_everywhere(clickhouse: Cl
         send(clickhouse, events, token=f"sent again {item}")
     send(clickhouse, events, token=f"sent as new {item}")
 
-    assert read(clickhouse, "events", "count()", f"item_id = {item}") == [(8,)]
+    assert read(clickhouse, "events", "count()", f"item_id = {item}") == [(10,)]
     assert read(
         clickhouse,
         "video_ranking_signals_1h",
@@ -211,6 +238,9 @@ def test_a_block_sent_again_with_its_token_counts_once_everywhere(clickhouse: Cl
     assert read(
         clickhouse, "post_metrics_1h", "sum(views), sum(dwell_ms_sum)", f"post_id = {item}"
     ) == [(2, 80)]
+    assert read(clickhouse, "post_actors_1m", "sum(shares), sum(likes)", f"post_id = {item}") == [
+        (2, 0)
+    ]
     assert read(clickhouse, "user_author_90d", "sum(views), sum(likes)", f"user_id = {item}") == [
         (6, 2)
     ]
@@ -267,3 +297,35 @@ def test_watch_history_keeps_the_last_time_and_how_often(clickhouse: Client) -> 
         clickhouse, "user_watch_history", "item_id, watched_at, watches", f"user_id = {item}"
     )
     assert (seen, at.replace(tzinfo=UTC), watches) == (item, HOUR + timedelta(minutes=50), 3)
+
+
+def test_reactions_of_before_the_rollup_are_counted_when_it_is_made(clickhouse: Client) -> None:
+    """Migration 0017 adds what the rollup lacks; what it has, and a second run, add nothing."""
+    post = next(FRESH_IDS)
+    send(
+        clickhouse,
+        [
+            event(action, item_type="post", item_id=post, user_id=user, event_time=at)
+            for action, user, at in [
+                ("like", 1, HOUR),
+                ("unlike", 1, HOUR + timedelta(minutes=2)),
+                ("comment", 2, HOUR),
+                ("share", 2, HOUR),
+                ("view", 3, HOUR),
+            ]
+        ],
+    )
+    what = "user_id, at_minute, sum(likes), sum(comments), sum(shares)"
+    where = f"post_id = {post} group by user_id, at_minute order by all"
+    counted = read(clickhouse, "post_actors_1m", what, where)
+    assert [row[2:] for row in counted] == [(1, 0, 0), (-1, 0, 0), (0, 1, 1)]
+
+    backfill = next(
+        statement
+        for statement in statements((MIGRATIONS / "0017_create_post_actors_1m.sql").read_text())
+        if "insert into" in statement
+    )
+    clickhouse.command(f"delete from raw.post_actors_1m where post_id = {post} and user_id = 2")
+    for _ in range(2):
+        clickhouse.command(backfill)
+        assert read(clickhouse, "post_actors_1m", what, where) == counted
