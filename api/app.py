@@ -26,6 +26,9 @@ from api.errors import EXCEPTION_HANDLERS
 from api.events.controller import EventsController
 from api.events.writer import EventWriter
 from api.feed.charts import PostCharts, PostChartsController
+from api.feed.controller import FeedController
+from api.feed.queries import PostQueries, TimelineQueries
+from api.feed.reader import posts_feed
 from api.health.controller import HealthController, HealthReader
 from api.limits import Limiter, RateLimitMiddleware, charge_viewer
 from api.logging import RequestMiddleware, configure_logging
@@ -78,10 +81,19 @@ def create_app(settings: Settings | None = None) -> Litestar:
         settings,
     )
     queries = ReelQueries(stores.clickhouse, settings)
+    timelines = TimelineQueries(stores.postgres, settings)
     reel_charts = ReelCharts(queries, stores.redis, counters, settings)
     post_charts = PostCharts(stores.clickhouse, stores.postgres, stores.redis, counters, settings)
     provided: dict[str, Any] = {
         "reels": reels_feed(queries, walks, cursors, counters),
+        "posts_feed": posts_feed(
+            PostQueries(stores.clickhouse),
+            timelines,
+            post_charts.post_ids,
+            walks,
+            cursors,
+            counters,
+        ),
         "reel_charts": reel_charts,
         "post_charts": post_charts,
         "event_writer": EventWriter(stores.postgres, writes),
@@ -105,6 +117,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await walks.close()
             await reel_charts.close()
             await post_charts.close()
+            await timelines.close()
             await writes.close()
             await touches.close()
             await counters.close()
@@ -113,6 +126,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     app = Litestar(
         route_handlers=[
             ReelsController,
+            FeedController,
             PostChartsController,
             ReelActionsController,
             PostActionsController,

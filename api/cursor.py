@@ -25,8 +25,9 @@ LONGEST_VARIANT = 32  # bytes; keeps the longest cursor at 128 characters
 SIGNATURE_BYTES = 16
 
 # version, surface, issued at (s), viewer tag, session, generation, position, as_of (ms),
-# fingerprint, lowest score (ppm), lowest id, 1 when stale, length of the variant that follows
-HEAD = struct.Struct(">BBII8sHHQIIQ?B")
+# fingerprint, lowest height, lowest id, flags, length of the variant that follows
+HEAD = struct.Struct(">BBII8sHHQIIQBB")
+STALE, STAND_IN = 1, 2  # flags
 
 # Cursors of comments: version, issued at (s), tag of the item, created at (us), id, length of what
 # follows, which is nothing
@@ -52,6 +53,7 @@ class Surface(IntEnum):
     REELS = 1
     REELS_TRENDING = 2
     POSTS = 3
+    POSTS_TIMELINE = 4
 
     @property
     def slug(self) -> str:
@@ -61,7 +63,17 @@ class Surface(IntEnum):
     @property
     def item_type(self) -> ItemType:
         """What it is made of: which seen filter counts, and whose writes rank it anew."""
-        return "post" if self is Surface.POSTS else "video"
+        return "post" if self.family is Surface.POSTS else "video"
+
+    @property
+    def family(self) -> Surface:
+        """The surface whose walks may go on in this one; they share what they keep."""
+        return Surface.POSTS if self is Surface.POSTS_TIMELINE else self
+
+    @property
+    def has_writes_at_once(self) -> bool:
+        """Say whether it is ranked where writes are stored, and need not wait for them to land."""
+        return self is Surface.POSTS_TIMELINE
 
     @property
     def is_personal(self) -> bool:
@@ -79,8 +91,9 @@ class Cursor(Struct, frozen=True):
     `(height, id)` shown in the whole walk (what is strictly below cannot have been shown; the
     last one shown is not enough, because saturation moves places).
 
-    `is_stale` says that the snapshot was an older one than asked for when the walk began in it, so
-    that its later pages can say so as well.
+    `is_stale` says that the snapshot was an older one than asked for when the walk began in it, and
+    `is_stand_in` that its ranking stands in for the one that was asked for; so that later pages can
+    say so as well.
     """
 
     surface: Surface
@@ -93,6 +106,7 @@ class Cursor(Struct, frozen=True):
     lowest_height: int
     lowest_id: int
     is_stale: bool = False
+    is_stand_in: bool = False
 
     @property
     def lowest(self) -> tuple[int, int]:
@@ -107,7 +121,7 @@ class CommentPlace(Struct, frozen=True):
     comment_id: int
 
 
-def bad(reason: Reason, field: str) -> BadCursorError:
+def bad_cursor(reason: Reason, field: str) -> BadCursorError:
     """Return the error that says what is wrong with a cursor."""
     return BadCursorError(
         DETAILS[reason], reason=reason, errors=[FieldError(field, DETAILS[reason])]
@@ -143,7 +157,7 @@ class CursorCodec:
                 cursor.fingerprint,
                 cursor.lowest_height,
                 cursor.lowest_id,
-                cursor.is_stale,
+                STALE * cursor.is_stale | STAND_IN * cursor.is_stand_in,
                 len(variant),
             )
             + variant
@@ -171,13 +185,13 @@ class CursorCodec:
             fingerprint,
             lowest_height,
             lowest_id,
-            is_stale,
+            flags,
             _,
         ) = HEAD.unpack_from(payload)
         if viewer_tag != self._viewer_tag(viewer_id):
-            raise bad("foreign-viewer", field)
+            raise bad_cursor("foreign-viewer", field)
         if surface not in surfaces:
-            raise bad("foreign-surface", field)
+            raise bad_cursor("foreign-surface", field)
         self._require_young(issued_at, field)
         return Cursor(
             surface=Surface(surface),
@@ -189,7 +203,8 @@ class CursorCodec:
             fingerprint=fingerprint,
             lowest_height=lowest_height,
             lowest_id=lowest_id,
-            is_stale=is_stale,
+            is_stale=bool(flags & STALE),
+            is_stand_in=bool(flags & STAND_IN),
         )
 
     def encode_comment(self, place: CommentPlace, item_type: ItemType, item_id: int) -> str:
@@ -211,13 +226,13 @@ class CursorCodec:
         payload = self._opened(text, COMMENTS_VERSION, field)
         _, issued_at, item_tag, created_at_us, comment_id, _ = COMMENTS_HEAD.unpack(payload)
         if item_tag != self._item_tag(item_type, item_id):
-            raise bad("foreign-surface", field)
+            raise bad_cursor("foreign-surface", field)
         self._require_young(issued_at, field)
         return CommentPlace(EPOCH + created_at_us * MICROSECOND, comment_id)
 
     def _require_young(self, issued_at: int, field: str) -> None:
         if self._clock() - issued_at > self._lifetime_seconds:
-            raise bad("expired", field)
+            raise bad_cursor("expired", field)
 
     def _sealed(self, payload: bytes) -> str:
         return urlsafe_b64encode(payload + self._sign(payload)).rstrip(b"=").decode()
@@ -229,23 +244,23 @@ class CursorCodec:
             whole = text[:-1] if len(text) % 4 == 1 else text
             raw = urlsafe_b64decode(whole.encode("ascii") + b"=" * (-len(whole) % 4))
         except (Base64Error, ValueError) as exc:
-            raise bad("forged", field) from exc
+            raise bad_cursor("forged", field) from exc
         if raw and raw[0] not in HEADS:
-            raise bad("forged", field)
+            raise bad_cursor("forged", field)
         head = HEADS[raw[0] if raw else version]
         if len(raw) < head.size:
-            raise bad("truncated", field)
+            raise bad_cursor("truncated", field)
         end = head.size + raw[head.size - 1]
         if len(raw) < end + SIGNATURE_BYTES:
-            raise bad("truncated", field)
+            raise bad_cursor("truncated", field)
         # Base64 ignores characters outside its alphabet and spare bits: one text per cursor.
         if urlsafe_b64encode(raw).rstrip(b"=").decode() != text or len(raw) > end + SIGNATURE_BYTES:
-            raise bad("forged", field)
+            raise bad_cursor("forged", field)
         payload = raw[:end]
         if not hmac.compare_digest(self._sign(payload), raw[end:]):
-            raise bad("forged", field)
+            raise bad_cursor("forged", field)
         if raw[0] != version:
-            raise bad("foreign-surface", field)
+            raise bad_cursor("foreign-surface", field)
         return payload
 
     def _sign(self, payload: bytes) -> bytes:

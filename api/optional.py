@@ -24,7 +24,7 @@ class OptionalReads(Generic[T]):
 
     def __init__(self, name: str, places: int, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
-        self._breaker = Breaker(name, FAILURES_TO_OPEN, OPEN_SECONDS)
+        self.circuit = Breaker(name, FAILURES_TO_OPEN, OPEN_SECONDS)
         self._places = asyncio.Semaphore(places)
         self._reads: set[asyncio.Task[T]] = set()
 
@@ -34,7 +34,7 @@ class OptionalReads(Generic[T]):
 
         Waiting for a place is part of the time.
         """
-        return await self._breaker.run(lambda: self._begin(read), self._timeout_seconds)
+        return await self.circuit.run(lambda: self._begin(read), self._timeout_seconds)
 
     async def close(self) -> None:
         """Let reads under way finish; each is bounded by the timeout of Postgres."""

@@ -87,6 +87,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stale_ttl_seconds: Seconds = 86_400
     max_session_items: Annotated[int, Meta(ge=500, le=100_000)] = 10_000
 
+    # ---------- posts feed
+    posts_fresh_seconds: Seconds = 120
+    timeline_timeout_ms: Milliseconds = 2_000
+
     # ---------- feeds after a write
     landing_wait_ms: Milliseconds = 1_500
     landing_settle_ms: Milliseconds = 2_000

@@ -16,7 +16,7 @@ from typing import Any, TypeGuard, TypeVar, cast
 import msgspec
 import psycopg
 import structlog
-from circuitbreaker import STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker
+from circuitbreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker
 from clickhouse_connect.driver import AsyncClient, create_async_client
 from clickhouse_connect.driver.query import QueryResult
 from msgspec import Struct
@@ -102,6 +102,11 @@ class Breaker:
             name=store,
         )
         self._is_probing = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Say whether the store is believed to be well: the last calls did not all fail."""
+        return bool(self._circuit.state == STATE_CLOSED)
 
     @property
     def is_refusing(self) -> bool:

@@ -12,7 +12,7 @@ from api.charts.schemas import TrendingMeta
 from api.surfaces.schemas import Count, FeedMeta, Id, Source
 
 
-class Algorithm(StrEnum):
+class PostsAlgorithm(StrEnum):
     """How the feed is ranked."""
 
     CH = "ch"
@@ -61,7 +61,7 @@ COUNTERS = {
 class PostsMeta(FeedMeta, frozen=True):
     """How a page of posts came about."""
 
-    algo: Algorithm
+    algo: PostsAlgorithm
     degraded: Annotated[
         Literal["none", "no_cache", "timeline", "stale"],
         Meta(description="What was missing: nothing, Redis, ClickHouse, or Postgres as well"),

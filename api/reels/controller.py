@@ -14,7 +14,7 @@ from api.charts.http import chart_response
 from api.errors import problem_specs
 from api.limits import LIMIT_OPT, LIMITED_BY_HANDLER
 from api.reels.charts import CHART_ITEMS, ReelCharts
-from api.reels.schemas import Algorithm, ReelPage, TrendingPage
+from api.reels.schemas import ReelPage, ReelsAlgorithm, TrendingPage
 from api.surfaces.http import CursorText, SinceText, feed_response
 from api.surfaces.reader import FeedReader
 from api.surfaces.schemas import Window
@@ -37,9 +37,9 @@ class ReelsController(Controller):
     async def feed(
         self,
         request: ViewerRequest,
-        reels: NamedDependency[FeedReader[Algorithm]],
+        reels: NamedDependency[FeedReader[ReelsAlgorithm]],
         algo: Annotated[
-            Algorithm | None,
+            ReelsAlgorithm | None,
             QueryParameter(description="How to rank; `ch` unless a cursor says otherwise"),
         ] = None,
         limit: Annotated[

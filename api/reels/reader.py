@@ -9,8 +9,8 @@ from api.counters.overlay import Overlay, Tail
 from api.counters.store import CounterStore
 from api.cursor import CursorCodec, Surface
 from api.reels.queries import ReelQueries
-from api.reels.schemas import COUNTERS, Algorithm, Reel
-from api.snapshots.ranking import RankedItem, Ranking
+from api.reels.schemas import COUNTERS, Reel, ReelsAlgorithm
+from api.snapshots.ranking import RankedItem, Rankings
 from api.snapshots.walk import Walks
 from api.surfaces.reader import FeedReader
 from api.surfaces.rows import PersonalRanking
@@ -26,6 +26,7 @@ class TrendingRanking:
     surface = Surface.REELS_TRENDING
 
     def __init__(self, queries: ReelQueries) -> None:
+        self.circuit = queries.circuit
         self._queries = queries
 
     async def ranked(
@@ -42,10 +43,10 @@ def live_reels(counters: CounterStore) -> Overlay:
 
 def reels_feed(
     queries: ReelQueries, walks: Walks, cursors: CursorCodec, counters: CounterStore
-) -> FeedReader[Algorithm]:
+) -> FeedReader[ReelsAlgorithm]:
     """Return the feed of reels."""
-    rankings: dict[Algorithm, Ranking] = {
-        Algorithm.CH: PersonalRanking(Surface.REELS, queries),
-        Algorithm.TRENDING: TrendingRanking(queries),
+    rankings: dict[ReelsAlgorithm, Rankings] = {
+        ReelsAlgorithm.CH: [PersonalRanking(Surface.REELS, queries)],
+        ReelsAlgorithm.TRENDING: [TrendingRanking(queries)],
     }
     return FeedReader(rankings, live_reels(counters), walks, cursors)

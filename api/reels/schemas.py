@@ -12,7 +12,7 @@ from api.charts.schemas import TrendingMeta
 from api.surfaces.schemas import Count, FeedMeta, Id, Source
 
 
-class Algorithm(StrEnum):
+class ReelsAlgorithm(StrEnum):
     """How the feed is ranked."""
 
     CH = "ch"
@@ -50,7 +50,7 @@ COUNTERS = {
 class ReelsMeta(FeedMeta, frozen=True):
     """How a page of reels came about."""
 
-    algo: Algorithm
+    algo: ReelsAlgorithm
     degraded: Annotated[
         Literal["none", "no_cache", "stale"],
         Meta(description="What was missing: nothing, Redis, or ClickHouse"),

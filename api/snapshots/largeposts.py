@@ -72,7 +72,7 @@ class LargePosts(Watch):
         self._postgres = postgres
         self._landed = landed
         # The other processes learn of a landing up to a poll later; a second is plenty.
-        self._kept_seconds = settings.snapshot_fresh_seconds + 1
+        self._kept_seconds = settings.posts_fresh_seconds + 1
         self._posts: list[LargePost] = []
         self._last = Entry(0, 0)
         self._highest = 0
@@ -99,6 +99,16 @@ class LargePosts(Watch):
             if post.position > ranked_position:
                 found.append(post)
         return found
+
+    @property
+    def latest(self) -> str:
+        """The latest entry this process knows, as `after` takes it."""
+        return self._last.text
+
+    def after(self, checked: str) -> list[LargePost]:
+        """Return what came after an entry, landed or not, in order of arrival."""
+        entry = Entry.of(checked)
+        return [post for post in self._posts if post.entry > entry]
 
     async def is_follower(self, viewer_id: int, author_ids: Sequence[int]) -> bool | None:
         """Say whether a viewer follows one of these authors; None when it cannot be said now."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from api.cursor import Surface
+from api.stores import Breaker
 
 
 class RankedItem(NamedTuple):
@@ -36,8 +37,17 @@ class Ranking(Protocol):
         """Which surface this is, for cursors and keys."""
         ...
 
+    @property
+    def circuit(self) -> Breaker:
+        """The circuit its queries go through."""
+        ...
+
     async def ranked(
         self, viewer_id: int, as_of: datetime, variant: str, shown: Sequence[int]
     ) -> list[RankedItem]:
         """Return the ranking at an instant, best first, without what was shown already."""
         ...
+
+
+# The ranking that is asked for, then those that stand in for it while it cannot be read.
+Rankings = Sequence[Ranking]

@@ -17,6 +17,7 @@ import msgspec
 import zstandard
 from msgspec import Struct
 
+from api.cursor import Surface
 from api.snapshots import seen
 from api.snapshots.exclusions import NOTHING, Exclusions
 from api.snapshots.ranking import RankedItem
@@ -24,7 +25,7 @@ from api.snapshots.ranking import RankedItem
 SESSION_BYTES = 8
 BLOCK_ITEMS = 20  # count; `lua/read_page.lua` is told
 
-# id, score (ppm), index of the lowest so far, fingerprint so far, two hashes of the seen filter,
+# id, height, index of the lowest so far, fingerprint so far, two hashes of the seen filter,
 # id of the author
 PLACE = struct.Struct(">QIHIHHQ")
 
@@ -74,6 +75,7 @@ class Meta(Struct, frozen=True, array_like=True):
 
     as_of_ms: int
     walked: int
+    surface: Surface
 
 
 _meta_decoder = msgspec.msgpack.Decoder(Meta)
@@ -81,14 +83,20 @@ _meta_decoder = msgspec.msgpack.Decoder(Meta)
 
 class Snapshot:
     """
-    A ranking with its clock; places are counted from 0.
+    A ranking of a surface with its clock; places are counted from 0.
 
     `walked` is the fingerprint of the rankings the walk went through before this one.
     """
 
     def __init__(
-        self, key: SnapshotKey, as_of_ms: int, items: Sequence[RankedItem], walked: int = 0
+        self,
+        surface: Surface,
+        key: SnapshotKey,
+        as_of_ms: int,
+        items: Sequence[RankedItem],
+        walked: int = 0,
     ) -> None:
+        self.surface = surface
         self.key = key
         self.as_of_ms = as_of_ms
         self.items = items
@@ -128,7 +136,7 @@ class Snapshot:
     def pack(self) -> dict[str, bytes]:
         """Return the fields of the hash that keeps it."""
         fields = {
-            "meta": msgspec.msgpack.encode(Meta(self.as_of_ms, self.walked)),
+            "meta": msgspec.msgpack.encode(Meta(self.as_of_ms, self.walked, self.surface)),
             "places": self._places(),
         }
         for start in range(0, len(self.items), BLOCK_ITEMS):
@@ -165,7 +173,7 @@ class Snapshot:
             for place, body in zip(places, bodies, strict=True)
         ]
         meta = meta_of(fields[b"meta"])
-        return cls(key, meta.as_of_ms, items, meta.walked)
+        return cls(meta.surface, key, meta.as_of_ms, items, meta.walked)
 
 
 def lines_of(block: bytes) -> list[bytes]:

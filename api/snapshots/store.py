@@ -44,7 +44,12 @@ class Owner(NamedTuple):
     @property
     def prefix(self) -> str:
         """Beginning of every key; the braces keep a viewer in one slot of a Redis cluster."""
-        return f"feed:{self.surface.slug}:v2:{{{self.viewer_id}}}:"
+        return f"feed:{self.surface.slug}:v3:{{{self.viewer_id}}}:"
+
+    @property
+    def walks_prefix(self) -> str:
+        """Beginning of the keys of walks, which may go on in another ranking of the family."""
+        return Owner(self.surface.family, self.viewer_id).prefix
 
     def head(self, variant: str) -> str:
         """Key that names the viewer's current snapshot."""
@@ -56,11 +61,11 @@ class Owner(NamedTuple):
 
     def snapshot(self, key: SnapshotKey) -> str:
         """Key of a snapshot."""
-        return f"{self.prefix}snapshot:{key.session.hex()}:{key.generation}"
+        return f"{self.walks_prefix}snapshot:{key.session.hex()}:{key.generation}"
 
     def shown(self, session: bytes) -> str:
         """Key of what a walk has been shown, by generation."""
-        return f"{self.prefix}shown:{session.hex()}"
+        return f"{self.walks_prefix}shown:{session.hex()}"
 
 
 class Touched(NamedTuple):
@@ -213,7 +218,7 @@ class SnapshotStore:
                     limit,
                     oldest_ms,
                     release_ms,
-                    owner.prefix,
+                    owner.walks_prefix,
                     self._token if wants_lock else "",
                     *touched,
                 ],
@@ -249,12 +254,14 @@ class SnapshotStore:
         is_head: bool = False,
         mark: str = "",
         ranked_position: int = 0,
+        checked: str = "",
         shown_before: Sequence[int] | None = None,
     ) -> None:
         """
         Keep a snapshot and what its walk will have been shown at its end.
 
-        A head was ranked under `mark`, when everything up to `ranked_position` had landed.
+        A head was ranked under `mark`, when everything up to `ranked_position` had landed, and has
+        the posts of large authors up to the entry `checked`.
         `shown_before` rebuilds the list of a walk whose own was lost. An empty ranking is not kept:
         it would hide the first items of a new catalogue for a minute.
         """
@@ -281,11 +288,12 @@ class SnapshotStore:
                     key.session.hex(),
                     snapshot.as_of_ms,
                     release_ms,
-                    owner.prefix,
+                    owner.walks_prefix,
                     self._token if is_head else "",
                     mark,
                     owner.surface.item_type if owner.surface.is_personal else "",
                     ranked_position,
+                    checked,
                     len(shown),
                     *pairs,
                     *fields,

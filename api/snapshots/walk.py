@@ -7,13 +7,16 @@ Knows Redis and the order of fallbacks; knows neither HTTP nor how anything is r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Hashable
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import structlog
 from msgspec import Struct
 
+from api.counters.counts import ItemType
 from api.cursor import Cursor, CursorCodec, Surface
 from api.errors import RETRY_AFTER_SECONDS, UnavailableError
 from api.limits import Limiter, Verdict, refusal
@@ -22,15 +25,19 @@ from api.settings import Settings
 from api.snapshots.exclusions import NOTHING, Exclusions
 from api.snapshots.landed import LandedWatch
 from api.snapshots.largeposts import LargePosts
-from api.snapshots.ranking import RankedItem, Ranking
+from api.snapshots.ranking import RankedItem, Ranking, Rankings
 from api.snapshots.releases import ReleaseWatch
 from api.snapshots.snapshot import HIGHEST_KEY, Key, Slice, Snapshot, SnapshotKey
 from api.snapshots.store import Owner, Reply, SnapshotStore, Touched, now_ms
 from api.stores import StoreUnavailableError
 
-Degraded = Literal["none", "no_cache", "stale", "timeline"]
+Degraded = Literal["none", "no_cache", "timeline", "stale"]
+LEVELS: tuple[Degraded, ...] = get_args(Degraded)  # from good to bad
 
 LOCK_POLL_SECONDS = 0.02
+# Whoever is the one to find out whether a store is well again waits this long for the answer, if
+# another ranking can stand in; the ranking goes on, and is there for the next request.
+PROBE_SECONDS = 0.25
 # A page is filled from at most this many rankings (count); each but the last is one page's tail.
 RANKINGS_PER_PAGE = 5
 # A lost walk is retraced through at most this many rankings (count), one query each.
@@ -42,7 +49,11 @@ T = TypeVar("T")
 
 
 class Page(Struct, frozen=True):
-    """What a walk hands to a controller: items as JSON, and how they came about."""
+    """
+    What a walk hands to a controller: items as JSON, and how they came about.
+
+    `surface` is the ranking they are of; where a page goes from one into another, the simpler one.
+    """
 
     surface: Surface
     bodies: list[bytes]
@@ -62,11 +73,10 @@ class Page(Struct, frozen=True):
 
 
 class Standing(NamedTuple):
-    """A snapshot to go on in, the place to start from, and whether Redis holds it."""
+    """A snapshot to go on in, the place to start from, and what was missing to make it."""
 
     snapshot: Snapshot
     position: int
-    is_kept: bool
     degraded: Degraded
 
 
@@ -137,7 +147,10 @@ class Walks:
         self._landed = landed
         self._large_posts = large_posts
         self._cursors = cursors
-        self._fresh_ms = settings.snapshot_fresh_seconds * 1000
+        self._fresh_seconds: dict[ItemType, int] = {
+            "video": settings.snapshot_fresh_seconds,
+            "post": settings.posts_fresh_seconds,
+        }
         self._rank_seconds = settings.clickhouse_timeout_ms / 1000
         self._session_max = settings.max_session_items
         self._flights = Flights()
@@ -155,132 +168,142 @@ class Walks:
 
     # ---------- the three questions
 
-    async def first_page(self, ranking: Ranking, viewer_id: int, variant: str, limit: int) -> Page:
-        """Return the top of the viewer's ranking."""
-        owner = Owner(ranking.surface, viewer_id)
-        reply = await self._read_head(owner, variant, limit)
-        need = await self._need(owner, variant, reply)
-        if reply is not None and reply.page is not None:
-            if need.is_met:
-                walk = Walk(self, ranking, owner, variant, is_hit=True, verdict=reply.verdict)
-                return await walk.page(reply.page, limit)
-            # A hit that is not good enough did not read what the next cut has to leave out.
-            excluded = await self.excluded(owner)
-        else:
-            excluded = reply.excluded if reply else NOTHING
-        verdict = reply.verdict if reply else None
-        degraded: Degraded = "none" if reply else "no_cache"
-        try:
-            snapshot, is_kept = await self._fresh(
-                ranking, owner, variant, need, shall_rank=shall_rank(reply)
-            )
-        except StoreUnavailableError:
-            return await self._stale_page(ranking, owner, variant, limit, verdict)
-        walk = Walk(
-            self,
-            ranking,
+    async def first_page(
+        self, rankings: Rankings, viewer_id: int, variant: str, limit: int
+    ) -> Page:
+        """Return the top of the viewer's ranking: the one asked for, or what stands in for it."""
+        verdict: Verdict | None = None
+        for ranking in rankings:
+            walk = Walk(self, rankings, ranking, viewer_id, variant, verdict=verdict)
+            try:
+                return await self._top(walk, limit)
+            except StoreUnavailableError:
+                verdict = walk.verdict
+        return await self._stale_page(rankings, viewer_id, variant, limit, verdict)
+
+    async def _top(self, walk: Walk, limit: int) -> Page:
+        """Return the top of one ranking; raises `StoreUnavailableError` when it cannot be read."""
+        owner, variant, is_refusing = walk.owner, walk.variant, walk.ranking.circuit.is_refusing
+        reply = await self._read_head(
             owner,
             variant,
-            is_hit=False,
-            degraded=degraded if is_kept else "no_cache",
-            excluded=excluded,
-            verdict=verdict,
+            limit,
+            wants_lock=not is_refusing,
+            is_charged=not walk.stands_in,
         )
-        return await walk.page(snapshot.slice(0, limit, excluded), limit)
+        if reply is not None and not walk.stands_in:
+            walk.verdict = reply.verdict
+        need = await self._need(owner, variant, reply, can_wait=not is_refusing)
+        if reply is not None and reply.page is not None:
+            if need.is_met:
+                walk.is_hit = True
+                return await walk.page(reply.page, limit)
+            # A hit that is not good enough did not read what the next cut has to leave out.
+            walk.excluded = await self.excluded(owner)
+        else:
+            walk.excluded = reply.excluded if reply else NOTHING
+        snapshot, is_kept = await self._fresh(walk, need, shall_rank=shall_rank(reply))
+        if reply is None or not is_kept:
+            walk.fall_to("no_cache")
+        return await walk.page(snapshot.slice(0, limit, walk.excluded), limit)
 
-    async def next_page(self, ranking: Ranking, viewer_id: int, cursor: Cursor, limit: int) -> Page:
+    async def next_page(
+        self, rankings: Rankings, viewer_id: int, cursor: Cursor, limit: int
+    ) -> Page:
         """Return what follows a cursor; never what the walk has shown before."""
-        owner = Owner(ranking.surface, viewer_id)
-        reply = await self._optional(lambda: self._store.read_at(owner, cursor, limit))
+        walk = self._walk_of(rankings, viewer_id, cursor)
+        reply = await self._optional(lambda: self._store.read_at(walk.owner, cursor, limit))
         if reply is not None:
             self._refuse_over_limit(reply)
-        verdict = reply.verdict if reply else None
-        if reply is not None and reply.page is not None:
-            walk = Walk(
-                self,
-                ranking,
-                owner,
-                cursor.variant,
-                is_hit=True,
-                degraded="stale" if cursor.is_stale else "none",
-                lowest=cursor.lowest,
-                verdict=verdict,
-            )
-            return await walk.page(reply.page, limit)
-        excluded = reply.excluded if reply else NOTHING
+            walk.verdict = reply.verdict
+            if reply.page is not None:
+                walk.is_hit = True
+                return await walk.page(reply.page, limit)
+        walk.excluded = reply.excluded if reply else NOTHING
         try:
-            standing = await self.way_back(ranking, owner, cursor, is_redis_up=reply is not None)
+            standing = await self.way_back(walk, cursor, is_redis_up=reply is not None)
         except StoreUnavailableError as exc:
             raise unavailable() from exc
-        walk = Walk(
-            self,
-            ranking,
-            owner,
-            cursor.variant,
-            is_hit=False,
-            degraded=standing.degraded,
-            lowest=cursor.lowest,
-            excluded=excluded,
-            verdict=verdict,
-        )
-        return await walk.page(standing.snapshot.slice(standing.position, limit, excluded), limit)
+        walk.fall_to(standing.degraded)
+        piece = standing.snapshot.slice(standing.position, limit, walk.excluded)
+        return await walk.page(piece, limit)
 
     async def since(
-        self, ranking: Ranking, viewer_id: int, cursor: Cursor, limit: int, cursor_text: str
+        self, rankings: Rankings, viewer_id: int, cursor: Cursor, limit: int, cursor_text: str
     ) -> Page:
         """
         Return what a ranking of now has that the cursor's walk had not; the walk stays where it is.
 
         The snapshot the walk is in is never the answer, however fresh: it is what was looked at.
         """
-        owner = Owner(ranking.surface, viewer_id)
-        variant = cursor.variant
-        reply = await self._read_head(owner, variant, 1, wants_lock=False)
-        verdict = reply.verdict if reply else None
-        excluded = await self.excluded(owner)
-        need = await self._need(owner, variant, reply)
-        is_hit = (
-            need.is_met
-            and reply is not None
-            and reply.page is not None
-            and reply.page.key.session != cursor.session
-        )
-        degraded: Degraded = "none"
-        try:
-            snapshot: Snapshot | None = None
-            if is_hit and reply is not None and reply.page is not None:
-                key = reply.page.key
-                snapshot = await self._optional(lambda: self._store.load(owner, key))
-            if snapshot is None:
-                is_hit = False
-                snapshot, is_kept = await self._fresh(
-                    ranking, owner, variant, need, shall_rank=True
-                )
-                degraded = "none" if is_kept else "no_cache"
-            known = await self._known(ranking, owner, cursor)
-        except StoreUnavailableError as exc:
-            raise unavailable() from exc
+        verdict: Verdict | None = None
+        for ranking in rankings:
+            walk = Walk(self, rankings, ranking, viewer_id, cursor.variant, verdict=verdict)
+            try:
+                excluded = await self.excluded(walk.owner)
+                snapshot = await self._now(walk, cursor)
+                known = await self._known(self._walk_of(rankings, viewer_id, cursor), cursor)
+                break
+            except StoreUnavailableError:
+                verdict = walk.verdict
+        else:
+            raise unavailable()
         unseen = [
             item.body
             for item in snapshot.items
             if item.item_id not in known and not excluded.cover(item)
         ]
         return Page(
-            surface=ranking.surface,
+            surface=walk.surface,
             bodies=unseen[:limit],
             has_more=len(unseen) > limit,
             next_cursor=cursor_text,
-            variant=variant,
+            variant=cursor.variant,
             as_of_ms=snapshot.as_of_ms,
             total=len(snapshot.items),
-            cache_hit=is_hit,
-            degraded=degraded,
-            verdict=verdict,
+            cache_hit=walk.is_hit,
+            degraded=walk.degraded,
+            verdict=walk.verdict,
         )
+
+    async def _now(self, walk: Walk, cursor: Cursor) -> Snapshot:
+        """Return a snapshot of now that is not the cursor's."""
+        owner, variant, is_refusing = walk.owner, walk.variant, walk.ranking.circuit.is_refusing
+        reply = await self._read_head(
+            owner, variant, 1, wants_lock=False, is_charged=not walk.stands_in
+        )
+        if reply is not None and not walk.stands_in:
+            walk.verdict = reply.verdict
+        need = await self._need(owner, variant, reply, can_wait=not is_refusing)
+        if (
+            need.is_met
+            and reply is not None
+            and reply.page is not None
+            and reply.page.key.session != cursor.session
+        ):
+            key = reply.page.key
+            kept = await self._optional(lambda: self._store.load(owner, key))
+            if kept is not None:
+                walk.is_hit = True
+                return kept
+        snapshot, is_kept = await self._fresh(walk, need, shall_rank=True)
+        if not is_kept:
+            walk.fall_to("no_cache")
+        return snapshot
+
+    def _walk_of(self, rankings: Rankings, viewer_id: int, cursor: Cursor) -> Walk:
+        """Return the walk a cursor is of, in the ranking it stands in."""
+        ranking = next(ranking for ranking in rankings if ranking.surface is cursor.surface)
+        walk = Walk(self, rankings, ranking, viewer_id, cursor.variant, lowest=cursor.lowest)
+        if cursor.is_stale:
+            walk.fall_to("stale")
+        return walk
 
     # ---------- what the viewer's writes ask for
 
-    async def _need(self, owner: Owner, variant: str, reply: Reply | None) -> Need:
+    async def _need(
+        self, owner: Owner, variant: str, reply: Reply | None, *, can_wait: bool
+    ) -> Need:
         """
         Return what a ranking of now has to include.
 
@@ -290,11 +313,18 @@ class Walks:
         if reply is None:
             return Need()
         mark, wanted = reply.touched
+        if owner.surface.has_writes_at_once:
+            wanted = 0
         if reply.page is None:
-            return Need(mark, wanted if await self._landed.has(wanted) else 0)
-        if reply.ranked_position < wanted and await self._landed.has(wanted):
+            return Need(mark, wanted if await self._has_landed(wanted, can_wait) else 0)
+        if reply.ranked_position < wanted and await self._has_landed(wanted, can_wait):
             return Need(mark, wanted)
         return Need(mark, *await self._posts_needed(owner, variant, reply, reply.page))
+
+    async def _has_landed(self, position: int, can_wait: bool) -> bool:
+        if can_wait:
+            return await self._landed.has(position)
+        return position <= self._landed.position
 
     async def _posts_needed(
         self, owner: Owner, variant: str, reply: Reply, page: Slice
@@ -302,7 +332,10 @@ class Walks:
         """Return up to which post of large authors the viewer follows, and whether that is met."""
         if owner.surface.item_type != "post":
             return 0, True
-        posts = self._large_posts.missing(reply.ranked_position, reply.checked)
+        if owner.surface.has_writes_at_once:
+            posts = self._large_posts.after(reply.checked)
+        else:
+            posts = self._large_posts.missing(reply.ranked_position, reply.checked)
         if not posts:
             return 0, True
         authors = sorted({post.author_id for post in posts})
@@ -316,24 +349,27 @@ class Walks:
 
     # ---------- ranking
 
-    async def _fresh(
-        self,
-        ranking: Ranking,
-        owner: Owner,
-        variant: str,
-        need: Need,
-        *,
-        shall_rank: bool,
-    ) -> tuple[Snapshot, bool]:
+    async def _fresh(self, walk: Walk, need: Need, *, shall_rank: bool) -> tuple[Snapshot, bool]:
         """
         Return a snapshot of now and whether Redis holds it; one ranking however many ask.
 
         Who needs more than another does not share its ranking, which may have begun too early.
+        Where another ranking can stand in, nobody waits for longer than one may take.
         """
-        return await self._flights.join(
-            ("fresh", owner, variant, need),
-            lambda: self._rank_or_wait(ranking, owner, variant, need, shall_rank),
-        )
+        ranking, owner, variant = walk.ranking, walk.owner, walk.variant
+        if ranking.circuit.is_refusing:
+            raise StoreUnavailableError(ranking.surface.slug)
+        seconds = None
+        if walk.can_be_stood_in_for:
+            seconds = self._rank_seconds if ranking.circuit.is_closed else PROBE_SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._flights.join(
+                    ("fresh", owner, variant, need),
+                    lambda: self._rank_or_wait(ranking, owner, variant, need, shall_rank),
+                )
+        except TimeoutError as exc:
+            raise StoreUnavailableError(ranking.surface.slug) from exc
 
     async def _rank_or_wait(
         self,
@@ -354,12 +390,13 @@ class Walks:
             # Who waited may have been given the lock of a touch that came meanwhile.
             mark = found.mark if found is not None else mark
         ranked_position, as_of_ms = self._landed.position, now_ms()
+        checked = self._large_posts.latest if owner.surface.has_writes_at_once else ""
         try:
             items = await self.rank(ranking, owner, as_of_ms, variant, [])
         except StoreUnavailableError:
             await self._optional(lambda: self._store.unlock(owner, variant, mark))
             raise
-        snapshot = Snapshot(SnapshotKey.fresh(), as_of_ms, items)
+        snapshot = Snapshot(owner.surface, SnapshotKey.fresh(), as_of_ms, items)
         if not items:
             await self._optional(lambda: self._store.unlock(owner, variant, mark))
             return snapshot, True
@@ -371,6 +408,7 @@ class Walks:
             is_head=True,
             mark=mark,
             ranked_position=ranked_position,
+            checked=checked,
         )
         return snapshot, is_kept
 
@@ -389,7 +427,7 @@ class Walks:
                 owner,
                 variant,
                 1,
-                oldest_ms=now_ms() - self._fresh_ms,
+                oldest_ms=self._oldest_ms(owner),
                 release_ms=release_ms,
                 is_charged=False,
             )
@@ -409,109 +447,137 @@ class Walks:
         variant: str,
         shown: list[int],
     ) -> list[RankedItem]:
-        """Read one ranking from ClickHouse."""
+        """Read one ranking."""
         as_of = datetime.fromtimestamp(as_of_ms / 1000, tz=UTC)
         items = await ranking.ranked(owner.viewer_id, as_of, variant, shown)
         RANKING_ROWS.labels(owner.surface.slug).observe(len(items))
         return items
 
-    async def following(self, ranking: Ranking, owner: Owner, cursor: Cursor) -> Standing | None:
+    async def following(
+        self, rankings: Rankings, viewer_id: int, cursor: Cursor
+    ) -> Standing | None:
         """
         Return the ranking that follows the one a cursor is at the end of; None when none does.
 
         It is the same for every retry, because it is kept under the number that follows.
         """
         return await self._flights.join(
-            ("following", owner, cursor.session, cursor.generation),
-            lambda: self._follow(ranking, owner, cursor),
+            ("following", viewer_id, cursor.session, cursor.generation),
+            lambda: self._follow(rankings, viewer_id, cursor),
         )
 
-    async def _follow(self, ranking: Ranking, owner: Owner, cursor: Cursor) -> Standing | None:
+    async def _follow(self, rankings: Rankings, viewer_id: int, cursor: Cursor) -> Standing | None:
+        walk = self._walk_of(rankings, viewer_id, cursor)
         key = SnapshotKey(cursor.session, cursor.generation)
         is_redis_up = True
         shown: list[int] | None = None
         try:
-            kept = await self._store.load(owner, key.next())
+            kept = await self._store.load(walk.owner, key.next())
             if kept is not None:
-                return Standing(kept, 0, is_kept=True, degraded="none")
-            shown = await self._store.shown(owner, key)
+                return Standing(kept, 0, "none")
+            shown = await self._store.shown(walk.owner, key)
         except StoreUnavailableError:
             is_redis_up = False
         shown_before: list[int] | None = None
         if shown is None:
-            retraced = await self._retrace(ranking, owner, cursor)
+            retraced = await self._retrace(walk, cursor)
             if retraced is None:
-                return await self._below_lowest(ranking, owner, cursor, is_redis_up)
+                return await self._below_lowest(walk, cursor, is_redis_up)
             shown = shown_before = [*retraced.shown_before, *retraced.snapshot.ids]
         if len(shown) >= self._session_max:
             return None
-        # Without Redis the clock stands still, so that the walk can be retraced.
+        # Without Redis the clock stands still and the ranking is the same, so that the walk can be
+        # retraced.
         as_of_ms = now_ms() if is_redis_up else cursor.as_of_ms
-        items = await self.rank(ranking, owner, as_of_ms, cursor.variant, shown)
+        ranking, items = await self._first_to_rank(
+            rankings if is_redis_up else [walk.ranking], viewer_id, as_of_ms, cursor.variant, shown
+        )
         if not items:
             return None
         items = items[: self._session_max - len(shown)]
-        snapshot = Snapshot(key.next(), as_of_ms, items, walked=cursor.fingerprint)
+        snapshot = Snapshot(ranking.surface, key.next(), as_of_ms, items, cursor.fingerprint)
         is_kept = is_redis_up and await self.keep(
-            owner, snapshot, variant=cursor.variant, shown_before=shown_before
+            Owner(ranking.surface, viewer_id),
+            snapshot,
+            variant=cursor.variant,
+            shown_before=shown_before,
         )
-        return Standing(snapshot, 0, is_kept, "none" if is_kept else "no_cache")
+        return Standing(snapshot, 0, "none" if is_kept else "no_cache")
+
+    async def _first_to_rank(
+        self,
+        rankings: Rankings,
+        viewer_id: int,
+        as_of_ms: int,
+        variant: str,
+        shown: list[int],
+    ) -> tuple[Ranking, list[RankedItem]]:
+        """
+        Return what the first of some rankings that can be read says, and which one it was.
+
+        Whether a store is well again is for first pages to find out, which do not wait for it.
+        """
+        *others, last = rankings
+        for ranking in others:
+            if ranking.circuit.is_closed:
+                with contextlib.suppress(StoreUnavailableError):
+                    owner = Owner(ranking.surface, viewer_id)
+                    return ranking, await self.rank(ranking, owner, as_of_ms, variant, shown)
+        owner = Owner(last.surface, viewer_id)
+        return last, await self.rank(last, owner, as_of_ms, variant, shown)
 
     # ---------- the way back, when Redis lost the snapshot
 
-    async def way_back(
-        self, ranking: Ranking, owner: Owner, cursor: Cursor, *, is_redis_up: bool
-    ) -> Standing:
+    async def way_back(self, walk: Walk, cursor: Cursor, *, is_redis_up: bool) -> Standing:
         """
         Rank again at the cursor's clock and find the place to go on from.
 
         Where the rankings up to the cursor are still what the viewer saw, go on at the same place:
         nothing is repeated or skipped. Where they moved, go on strictly below the lowest key the
-        walk has shown: nothing is repeated.
+        walk has shown: nothing is repeated. Nothing stands in: what the walk was shown is lost, and
+        only its own ranking can tell.
         """
         return await self._flights.join(
-            ("way back", owner, cursor),
-            lambda: self._find_way_back(ranking, owner, cursor, is_redis_up),
+            ("way back", walk.owner, cursor),
+            lambda: self._find_way_back(walk, cursor, is_redis_up),
         )
 
-    async def _find_way_back(
-        self, ranking: Ranking, owner: Owner, cursor: Cursor, is_redis_up: bool
-    ) -> Standing:
-        retraced = await self._retrace(ranking, owner, cursor)
+    async def _find_way_back(self, walk: Walk, cursor: Cursor, is_redis_up: bool) -> Standing:
+        retraced = await self._retrace(walk, cursor)
         if retraced is None:
-            return await self._below_lowest(ranking, owner, cursor, is_redis_up)
+            return await self._below_lowest(walk, cursor, is_redis_up)
         is_kept = is_redis_up and await self.keep(
-            owner,
+            walk.owner,
             retraced.snapshot,
             variant=cursor.variant,
             shown_before=retraced.shown_before,
         )
-        degraded: Degraded = "none" if is_kept else "no_cache"
-        return Standing(retraced.snapshot, cursor.position, is_kept, degraded)
+        return Standing(retraced.snapshot, cursor.position, "none" if is_kept else "no_cache")
 
-    async def _retrace(self, ranking: Ranking, owner: Owner, cursor: Cursor) -> Retraced | None:
+    async def _retrace(self, walk: Walk, cursor: Cursor) -> Retraced | None:
         """Make the rankings of a walk again; None when they are not what the viewer saw."""
         if cursor.generation >= RETRACED_RANKINGS:
             return None
         deadline = asyncio.get_running_loop().time() + self._rank_seconds
+        surface = walk.owner.surface
         shown: list[int] = []
-        snapshot = Snapshot(SnapshotKey(cursor.session, 0), cursor.as_of_ms, [])
+        snapshot = Snapshot(surface, SnapshotKey(cursor.session, 0), cursor.as_of_ms, [])
         for generation in range(cursor.generation + 1):
             self._check(deadline)
             shown += snapshot.ids
             walked = snapshot.fingerprint(len(snapshot.items))
-            items = await self.rank(ranking, owner, cursor.as_of_ms, cursor.variant, shown)
+            items = await self.rank(
+                walk.ranking, walk.owner, cursor.as_of_ms, cursor.variant, shown
+            )
             key = SnapshotKey(cursor.session, generation)
-            snapshot = Snapshot(key, cursor.as_of_ms, items, walked)
+            snapshot = Snapshot(surface, key, cursor.as_of_ms, items, walked)
         is_same = (
             cursor.position <= len(snapshot.items)
             and snapshot.fingerprint(cursor.position) == cursor.fingerprint
         )
         return Retraced(snapshot, shown) if is_same else None
 
-    async def _below_lowest(
-        self, ranking: Ranking, owner: Owner, cursor: Cursor, is_redis_up: bool
-    ) -> Standing:
+    async def _below_lowest(self, walk: Walk, cursor: Cursor, is_redis_up: bool) -> Standing:
         """
         Rank at the cursor's clock until something is strictly below the lowest key shown.
 
@@ -523,73 +589,85 @@ class Walks:
         below: list[RankedItem] = []
         while not below and len(shown) < self._session_max:
             self._check(deadline)
-            items = await self.rank(ranking, owner, cursor.as_of_ms, cursor.variant, shown)
+            items = await self.rank(
+                walk.ranking, walk.owner, cursor.as_of_ms, cursor.variant, shown
+            )
             if not items:
                 break
             below = [item for item in items if item.key < cursor.lowest]
             shown += [item.item_id for item in items if item.key >= cursor.lowest]
-        snapshot = Snapshot(SnapshotKey.fresh().next(), cursor.as_of_ms, below)
+        key = SnapshotKey.fresh().next()
+        snapshot = Snapshot(walk.owner.surface, key, cursor.as_of_ms, below)
         is_kept = bool(
             is_redis_up
             and below
-            and await self.keep(owner, snapshot, variant=cursor.variant, shown_before=shown)
+            and await self.keep(walk.owner, snapshot, variant=cursor.variant, shown_before=shown)
         )
         is_fine = is_kept or (is_redis_up and not below)
-        return Standing(snapshot, 0, is_kept, "none" if is_fine else "no_cache")
+        return Standing(snapshot, 0, "none" if is_fine else "no_cache")
 
     def _check(self, deadline: float) -> None:
         """Give up when several rankings together take longer than one may."""
         if asyncio.get_running_loop().time() > deadline:
             raise StoreUnavailableError("clickhouse")
 
-    async def _known(self, ranking: Ranking, owner: Owner, cursor: Cursor) -> set[int]:
+    async def _known(self, walk: Walk, cursor: Cursor) -> set[int]:
         """Return every id of the rankings a walk has been in, or at least of its last clock."""
         key = SnapshotKey(cursor.session, cursor.generation)
-        shown = await self._optional(lambda: self._store.shown(owner, key))
+        shown = await self._optional(lambda: self._store.shown(walk.owner, key))
         if shown is None:
-            then = await self.rank(ranking, owner, cursor.as_of_ms, cursor.variant, [])
+            then = await self.rank(walk.ranking, walk.owner, cursor.as_of_ms, cursor.variant, [])
             shown = [item.item_id for item in then]
         return set(shown)
 
-    # ---------- when ClickHouse is away
+    # ---------- when nothing can be ranked
 
     async def _stale_page(
         self,
-        ranking: Ranking,
-        owner: Owner,
+        rankings: Rankings,
+        viewer_id: int,
         variant: str,
         limit: int,
         verdict: Verdict | None,
     ) -> Page:
-        """
-        Return a first page from the last good snapshot, or say that nothing can be served.
-
-        A simpler ranking from another store would be tried here, before giving up.
-        """
-        reply = await self._optional(lambda: self._store.read_last_good(owner, variant, limit))
-        if reply is None or reply.page is None:
+        """Return a first page from the last good snapshot, or say that nothing can be served."""
+        found: list[tuple[Slice, Walk]] = []
+        for ranking in rankings:
+            walk = Walk(self, rankings, ranking, viewer_id, variant, verdict=verdict)
+            read = partial(self._store.read_last_good, walk.owner, variant, limit)
+            reply = await self._optional(read)
+            if reply is not None and reply.page is not None:
+                found.append((reply.page, walk))
+        if not found:
             raise unavailable()
-        walk = Walk(self, ranking, owner, variant, is_hit=True, degraded="stale", verdict=verdict)
-        return await walk.page(reply.page, limit)
+        piece, walk = max(found, key=lambda one: one[0].as_of_ms)
+        walk.is_hit = True
+        walk.fall_to("stale")
+        return await walk.page(piece, limit)
 
     # ---------- Redis may be away
 
     async def _read_head(
-        self, owner: Owner, variant: str, limit: int, *, wants_lock: bool = True
+        self, owner: Owner, variant: str, limit: int, *, wants_lock: bool, is_charged: bool
     ) -> Reply | None:
         reply = await self._optional(
             lambda: self._store.read_head(
                 owner,
                 variant,
                 limit,
-                oldest_ms=now_ms() - self._fresh_ms,
+                oldest_ms=self._oldest_ms(owner),
                 release_ms=self._releases.released_ms,
+                is_charged=is_charged,
                 wants_lock=wants_lock,
             )
         )
         if reply is not None:
             self._refuse_over_limit(reply)
         return reply
+
+    def _oldest_ms(self, owner: Owner) -> int:
+        """Return since when a snapshot has to be from to be a first page."""
+        return now_ms() - self._fresh_seconds[owner.surface.item_type] * 1000
 
     async def excluded(self, owner: Owner) -> Exclusions:
         """Return what must not be on the viewer's pages; nothing while Redis is away."""
@@ -620,32 +698,52 @@ class Walks:
 
 
 class Walk:
-    """One request's step of a walk: fills a page, into the next rankings where one ends."""
+    """
+    One request's step of a walk: fills a page, into the next rankings where one ends.
+
+    It is in one of its rankings at a time; `surface` and `degraded` tell of all it has been in.
+    """
 
     def __init__(
         self,
         walks: Walks,
+        rankings: Rankings,
         ranking: Ranking,
-        owner: Owner,
+        viewer_id: int,
         variant: str,
         *,
-        is_hit: bool,
-        degraded: Degraded = "none",
-        lowest: Key = HIGHEST_KEY,
-        excluded: Exclusions | None = None,
         verdict: Verdict | None = None,
+        lowest: Key = HIGHEST_KEY,
     ) -> None:
+        self.ranking = ranking
+        self.owner = Owner(ranking.surface, viewer_id)
+        self.variant = variant
+        self.surface = ranking.surface
+        self.verdict = verdict
+        self.is_hit = False
+        self.degraded: Degraded = "none"
+        self.excluded: Exclusions | None = None
         self._walks = walks
-        self._ranking = ranking
-        self._owner = owner
-        self._variant = variant
-        self._is_hit = is_hit
-        self._degraded = degraded
+        self._rankings = rankings
         self._lowest = lowest
-        self._excluded = excluded
-        self._verdict = verdict
         # The snapshot that is older than what was asked for; the rankings after it are not.
         self._stale_key: SnapshotKey | None = None
+        if self.stands_in:
+            self.fall_to("timeline")
+
+    @property
+    def stands_in(self) -> bool:
+        """Say whether the walk is in another ranking than the one asked for."""
+        return self.ranking is not self._rankings[0]
+
+    @property
+    def can_be_stood_in_for(self) -> bool:
+        """Say whether there is another ranking to go on in."""
+        return self.ranking is not self._rankings[-1]
+
+    def fall_to(self, level: Degraded) -> None:
+        """Note that something was missing; what is worse stays."""
+        self.degraded = max(self.degraded, level, key=LEVELS.index)
 
     async def page(self, piece: Slice, limit: int) -> Page:
         """
@@ -656,7 +754,7 @@ class Walk:
         """
         total, as_of_ms = piece.total, piece.as_of_ms
         bodies = list(piece.bodies)
-        if self._degraded == "stale":
+        if self.degraded == "stale":
             self._stale_key = piece.key
         at = self._cursor(piece)
         has_more = True
@@ -667,7 +765,7 @@ class Walk:
                 has_more = False
                 break
             try:
-                standing = await self._walks.following(self._ranking, self._owner, at)
+                standing = await self._walks.following(self._rankings, self.owner.viewer_id, at)
             except StoreUnavailableError as exc:
                 if not bodies:
                     raise unavailable() from exc
@@ -675,40 +773,53 @@ class Walk:
             if standing is None or not standing.snapshot.items:
                 has_more = False
                 break
-            if standing.degraded != "none" and self._degraded == "none":
-                self._degraded = standing.degraded
-            if self._excluded is None:
-                self._excluded = await self._walks.excluded(self._owner)
-            piece = standing.snapshot.slice(0, limit - len(bodies), self._excluded)
+            self._enter(standing)
+            if self.excluded is None:
+                self.excluded = await self._walks.excluded(self.owner)
+            piece = standing.snapshot.slice(0, limit - len(bodies), self.excluded)
             bodies += piece.bodies
             at = self._cursor(piece)
-        FEED_PAGES.labels(self._owner.surface.slug, self._degraded, str(self._is_hit).lower()).inc()
+        FEED_PAGES.labels(self.surface.slug, self.degraded, str(self.is_hit).lower()).inc()
         return Page(
-            surface=self._owner.surface,
+            surface=self.surface,
             bodies=bodies,
             has_more=has_more,
-            next_cursor=self._walks.cursor_text(at, self._owner) if has_more else None,
-            variant=self._variant,
+            next_cursor=self._walks.cursor_text(at, self.owner) if has_more else None,
+            variant=self.variant,
             as_of_ms=as_of_ms,
             total=total,
-            cache_hit=self._is_hit,
-            degraded=self._degraded,
-            verdict=self._verdict,
+            cache_hit=self.is_hit,
+            degraded=self.degraded,
+            verdict=self.verdict,
         )
+
+    def _enter(self, standing: Standing) -> None:
+        """Go on in the ranking that follows, which may be another one."""
+        surface = standing.snapshot.surface
+        if surface is not self.owner.surface:
+            self.ranking = next(one for one in self._rankings if one.surface is surface)
+            self.owner = Owner(surface, self.owner.viewer_id)
+            # Heights of two rankings cannot be compared.
+            self._lowest = HIGHEST_KEY
+        if self.stands_in:
+            self.surface = surface
+            self.fall_to("timeline")
+        self.fall_to(standing.degraded)
 
     def _cursor(self, piece: Slice) -> Cursor:
         self._lowest = min(self._lowest, piece.lowest)
         return Cursor(
-            surface=self._owner.surface,
+            surface=self.owner.surface,
             session=piece.key.session,
             generation=piece.key.generation,
             position=piece.next_position,
             as_of_ms=piece.as_of_ms,
-            variant=self._variant,
+            variant=self.variant,
             fingerprint=piece.fingerprint,
             lowest_height=self._lowest[0],
             lowest_id=self._lowest[1],
             is_stale=piece.key == self._stale_key,
+            is_stand_in=self.stands_in,
         )
 
 

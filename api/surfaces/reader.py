@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 import msgspec
 
 from api.counters.overlay import Overlay
-from api.cursor import CursorCodec, Surface
-from api.snapshots.ranking import Ranking
+from api.cursor import Cursor, CursorCodec, Surface, bad_cursor
+from api.snapshots.ranking import Rankings
 from api.snapshots.walk import Page, Walks
 
 DEFAULT_VARIANT = "default"
@@ -20,14 +20,15 @@ Algorithm = TypeVar("Algorithm", bound=StrEnum)
 
 class FeedReader(Generic[Algorithm]):
     """
-    The walks of one feed, each in the ranking its algorithm stands for; counters are of now.
+    The walks of one feed, each in the rankings of its algorithm; counters are of now.
 
-    `rankings` has the algorithm that is meant when none is asked for first.
+    `rankings` has the algorithm that is meant when none is asked for first. Of an algorithm's
+    rankings the first is its own; the others stand in for it, and are algorithms of this feed, too.
     """
 
     def __init__(
         self,
-        rankings: Mapping[Algorithm, Ranking],
+        rankings: Mapping[Algorithm, Rankings],
         overlay: Overlay,
         walks: Walks,
         cursors: CursorCodec,
@@ -35,7 +36,13 @@ class FeedReader(Generic[Algorithm]):
         self._rankings = rankings
         self._default = next(iter(rankings))
         self._algorithms: dict[Surface, Algorithm] = {
-            ranking.surface: algorithm for algorithm, ranking in rankings.items()
+            own.surface: algorithm for algorithm, (own, *_) in rankings.items()
+        }
+        # Whose walk it is that goes on in a ranking of another algorithm.
+        self._stood_in_for: dict[Surface, Algorithm] = {
+            other.surface: algorithm
+            for algorithm, (_, *others) in rankings.items()
+            for other in others
         }
         self._overlay = overlay
         self._walks = walks
@@ -47,33 +54,42 @@ class FeedReader(Generic[Algorithm]):
 
     async def first_page(self, algorithm: Algorithm | None, viewer_id: int, limit: int) -> Page:
         """Return the top of a viewer's feed."""
-        ranking = self._rankings[algorithm or self._default]
+        rankings = self._rankings[algorithm or self._default]
         return await self._live(
-            await self._walks.first_page(ranking, viewer_id, DEFAULT_VARIANT, limit)
+            await self._walks.first_page(rankings, viewer_id, DEFAULT_VARIANT, limit)
         )
 
     async def next_page(
         self, algorithm: Algorithm | None, viewer_id: int, limit: int, cursor_text: str
     ) -> Page:
         """Return what follows a cursor; raises `BadCursorError`, also for another algorithm's."""
-        cursor = self._cursors.decode(cursor_text, viewer_id, self._surfaces(algorithm), "cursor")
-        ranking = self._rankings[self._algorithms[cursor.surface]]
-        return await self._live(await self._walks.next_page(ranking, viewer_id, cursor, limit))
+        rankings, cursor = self._read(algorithm, viewer_id, cursor_text, "cursor")
+        return await self._live(await self._walks.next_page(rankings, viewer_id, cursor, limit))
 
     async def since(
         self, algorithm: Algorithm | None, viewer_id: int, limit: int, cursor_text: str
     ) -> Page:
         """Return what is new since a cursor; raises `BadCursorError` like `next_page`."""
-        cursor = self._cursors.decode(cursor_text, viewer_id, self._surfaces(algorithm), "since")
-        ranking = self._rankings[self._algorithms[cursor.surface]]
+        rankings, cursor = self._read(algorithm, viewer_id, cursor_text, "since")
         return await self._live(
-            await self._walks.since(ranking, viewer_id, cursor, limit, cursor_text)
+            await self._walks.since(rankings, viewer_id, cursor, limit, cursor_text)
         )
 
-    def _surfaces(self, algorithm: Algorithm | None) -> frozenset[Surface]:
-        if algorithm is None:
-            return frozenset(self._algorithms)
-        return frozenset({self._rankings[algorithm].surface})
+    def _read(
+        self, algorithm: Algorithm | None, viewer_id: int, text: str, field: str
+    ) -> tuple[Rankings, Cursor]:
+        """
+        Return a cursor and the rankings of its walk; raises `BadCursorError`.
+
+        A walk that another ranking stands in for is taken for what was asked for and for what its
+        pages say.
+        """
+        cursor = self._cursors.decode(text, viewer_id, frozenset(self._algorithms), field)
+        said = self._algorithms[cursor.surface]
+        walked = self._stood_in_for[cursor.surface] if cursor.is_stand_in else said
+        if algorithm not in (None, said, walked):
+            raise bad_cursor("foreign-surface", field)
+        return self._rankings[walked], cursor
 
     async def _live(self, page: Page) -> Page:
         return msgspec.structs.replace(page, bodies=await self._overlay.live(page.bodies))

@@ -81,6 +81,7 @@ class PersonalRanking:
 
     def __init__(self, surface: Surface, queries: RankedQueries) -> None:
         self.surface = surface
+        self.circuit = queries.circuit
         self._queries = queries
 
     async def ranked(

@@ -132,7 +132,7 @@ class Catalogue:
         """Have every precomputed model look now, those that others read first."""
         views = self.client.query(
             "select view from system.view_refreshes where database = 'nova' "
-            "order by view = 'reel_cards_mv' desc, view = 'trending_reels_mv' desc, view"
+            "order by view like '%_cards_mv' desc, view like 'trending_%' desc, view"
         ).result_columns[0]
         for view in views:
             for _ in range(2):  # one may be under way that began before our rows were there
@@ -237,9 +237,14 @@ async def redis_proxy(settings: Settings) -> AsyncIterator[Proxy]:
         yield proxy
 
 
-async def page(api: Api, headers: dict[str, str], **parameters: Any) -> dict[str, Any]:
-    """Ask for one page of reels, which must come."""
-    response = await api.get("/api/v1/reels", headers=headers, params=parameters)
+REELS, POSTS = "/api/v1/reels", "/api/v1/feed"
+
+
+async def page(
+    api: Api, headers: dict[str, str], path: str = REELS, **parameters: Any
+) -> dict[str, Any]:
+    """Ask for one page of a feed, which must come."""
+    response = await api.get(path, headers=headers, params=parameters)
     assert response.status_code == 200, response.text
     body: dict[str, Any] = response.json()
     return body
@@ -247,7 +252,7 @@ async def page(api: Api, headers: dict[str, str], **parameters: Any) -> dict[str
 
 def ids_of(body: dict[str, Any]) -> list[int]:
     """The ids of a page."""
-    return [int(item["id"]) for item in body["data"]]
+    return [int(item.get("id") or item["post_id"]) for item in body["data"]]
 
 
 async def walk(
@@ -258,12 +263,14 @@ async def walk(
     between: Callable[[int], None] | None = None,
     pages: int = 1_000,
     cursor: str | None = None,
+    path: str = REELS,
+    **parameters: Any,
 ) -> tuple[list[int], str | None]:
     """Follow cursors; returns the ids in order and the cursor that was not followed."""
     shown: list[int] = []
     for number in range(pages):
-        parameters = {"limit": limit} | ({"cursor": cursor} if cursor else {})
-        body = await page(api, headers, **parameters)
+        asked = parameters | {"limit": limit} | ({"cursor": cursor} if cursor else {})
+        body = await page(api, headers, path, **asked)
         shown += ids_of(body)
         cursor = body["next_cursor"]
         assert body["has_more"] == (cursor is not None)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 
 from api.cursor import Cursor, CursorCodec, Surface
@@ -17,8 +18,9 @@ from api.snapshots.releases import ReleaseWatch
 from api.snapshots.store import SnapshotStore
 from api.snapshots.touches import Touches
 from api.snapshots.walk import Page, Walks
-from api.stores import Stores
+from api.stores import Breaker, Stores
 from api.workers import LANDED_KEY
+from api.workers.landing import Landing, quiet_log, work
 from tests.conftest import settings_on
 
 ALL = frozenset(Surface)
@@ -56,6 +58,7 @@ class MadeUpRanking:
 
     def __init__(self, surface: Surface, items: dict[int, int]) -> None:
         self.surface = surface
+        self.circuit = Breaker(surface.slug, failures_to_open=3, open_seconds=1)
         self.items = items
         self.count = 0
         self.gate = asyncio.Event()
@@ -102,13 +105,13 @@ class Process:
 
     async def first(self, ranking: MadeUpRanking, viewer: int, limit: int = 50) -> Page:
         """Ask for a first page."""
-        return await self.walks.first_page(ranking, viewer, "default", limit)
+        return await self.walks.first_page([ranking], viewer, "default", limit)
 
     async def next(self, ranking: MadeUpRanking, viewer: int, page: Page, limit: int = 50) -> Page:
         """Ask for the page after another."""
         assert page.next_cursor
         cursor: Cursor = self.cursors.decode(page.next_cursor, viewer, ALL)
-        return await self.walks.next_page(ranking, viewer, cursor, limit)
+        return await self.walks.next_page([ranking], viewer, cursor, limit)
 
     async def land(self, txid: int) -> None:
         """Tell, as the landing worker does, how far everything has landed."""
@@ -140,3 +143,19 @@ async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110  whatever it is, it is not ours to signal
             await asyncio.sleep(0.01)
+
+
+@contextmanager
+def landing_worker(settings: Settings) -> Iterator[None]:
+    """Land what is written to Postgres, as the worker does."""
+    stop = threading.Event()
+    # The engine is shared with tests whose rows are from other databases.
+    landing = Landing(settings, new_source="add", log=quiet_log())
+    worker = threading.Thread(target=work, args=[landing, stop])
+    worker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.join()
+        landing.disconnect()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,8 +12,8 @@ import pytest
 import redis
 
 from api.settings import Settings
-from api.workers.landing import Landing, quiet_log, work
 from tests.api.conftest import Api, Catalogue, Token, ids_of, new_id, page, serving, walk
+from tests.api.feeds import landing_worker
 
 
 @pytest.fixture
@@ -33,15 +32,8 @@ async def api(settings: Settings, catalogue: Catalogue) -> AsyncIterator[Api]:
 @pytest.fixture
 def landing(settings: Settings) -> Iterator[None]:
     """A landing worker."""
-    stop = threading.Event()
-    # The engine is shared with tests whose rows are from other databases.
-    landing = Landing(settings, new_source="add", log=quiet_log())
-    worker = threading.Thread(target=work, args=[landing, stop])
-    worker.start()
-    yield
-    stop.set()
-    worker.join()
-    landing.disconnect()
+    with landing_worker(settings):
+        yield
 
 
 class Known:

@@ -64,18 +64,21 @@ def operations(document: Document) -> Iterator[tuple[str, Document]]:
 
 def test_the_document_is_valid_and_whole(document: Document) -> None:
     assert document["openapi"].startswith("3.1")
-    assert {"/api/v1/reels", "/api/v1/reels/trending", "/health"} <= set(document["paths"])
+    assert {"/api/v1/reels", "/api/v1/reels/trending", "/api/v1/feed", "/health"} <= set(
+        document["paths"]
+    )
     for schema in document["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
     for kind in ("schemas", "headers"):
         references = set(re.findall(rf'"#/components/{kind}/([^"]+)"', json.dumps(document)))
         assert references <= set(document["components"][kind])
 
-    feed = document["paths"]["/api/v1/reels"]["get"]
-    assert {p["name"] for p in feed["parameters"]} == {"algo", "limit", "cursor", "since"}
-    limit = next(p for p in feed["parameters"] if p["name"] == "limit")
-    assert (limit["schema"]["minimum"], limit["schema"]["maximum"]) == (1, 50)
-    assert limit["schema"]["default"] == 40
+    for path, most, default in (("/api/v1/reels", 50, 40), ("/api/v1/feed", 100, 50)):
+        feed = document["paths"][path]["get"]
+        assert {p["name"] for p in feed["parameters"]} == {"algo", "limit", "cursor", "since"}
+        limit = next(p for p in feed["parameters"] if p["name"] == "limit")
+        assert (limit["schema"]["minimum"], limit["schema"]["maximum"]) == (1, most)
+        assert limit["schema"]["default"] == default
     assert document["security"] == [{"BearerToken": []}]
     assert document["paths"]["/health"]["get"]["security"] == [{}]
     identifiers = [operation["operationId"] for _, operation in operations(document)]

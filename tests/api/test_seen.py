@@ -53,7 +53,7 @@ async def kept_by_script(store: SnapshotStore, owner: Owner, ids: list[int]) -> 
     kept: list[int] = []
     for start in range(0, len(ids), 1_000):
         items = [RankedItem(i, 10, 1, b"%d" % i) for i in ids[start : start + 1_000]]
-        snapshot = Snapshot(SnapshotKey.fresh(), 1_900_000_000_000, items)
+        snapshot = Snapshot(owner.surface, SnapshotKey.fresh(), 1_900_000_000_000, items)
         await store.keep(owner, snapshot, variant="default")
         cursor = Cursor(
             surface=owner.surface,
