@@ -53,13 +53,15 @@ class MadeUpRanking:
     """
     Ranks `items` (id to author), the first one best, and counts how often.
 
-    `gate` holds rankings up when it is cleared; `ranked` has run when one has begun.
+    `gate` holds rankings up when it is cleared; `ranked` has run when one has begun. Its store
+    fails while it `is_away`.
     """
 
     def __init__(self, surface: Surface, items: dict[int, int]) -> None:
         self.surface = surface
         self.circuit = Breaker(surface.slug, failures_to_open=3, open_seconds=1)
         self.items = items
+        self.is_away = False
         self.count = 0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -69,7 +71,12 @@ class MadeUpRanking:
         self, viewer_id: int, as_of: datetime, variant: str, shown: Sequence[int]
     ) -> list[RankedItem]:
         """Return what is there when it begins, however long it is held up."""
+        return await self.circuit.run(lambda: self._ranked(shown), timeout_seconds=60)
+
+    async def _ranked(self, shown: Sequence[int]) -> list[RankedItem]:
         self.count += 1
+        if self.is_away:
+            raise ConnectionError
         items = dict(self.items)
         self.has_begun.set()
         await self.gate.wait()
@@ -103,15 +110,24 @@ class Process:
         )
         self.touches = Touches(self.stores.redis, settings)
 
-    async def first(self, ranking: MadeUpRanking, viewer: int, limit: int = 50) -> Page:
+    async def first(
+        self, ranking: MadeUpRanking, viewer: int, limit: int = 50, *stand_ins: MadeUpRanking
+    ) -> Page:
         """Ask for a first page."""
-        return await self.walks.first_page([ranking], viewer, "default", limit)
+        return await self.walks.first_page([ranking, *stand_ins], viewer, "default", limit)
 
-    async def next(self, ranking: MadeUpRanking, viewer: int, page: Page, limit: int = 50) -> Page:
+    async def next(
+        self,
+        ranking: MadeUpRanking,
+        viewer: int,
+        page: Page,
+        limit: int = 50,
+        *stand_ins: MadeUpRanking,
+    ) -> Page:
         """Ask for the page after another."""
         assert page.next_cursor
         cursor: Cursor = self.cursors.decode(page.next_cursor, viewer, ALL)
-        return await self.walks.next_page([ranking], viewer, cursor, limit)
+        return await self.walks.next_page([ranking, *stand_ins], viewer, cursor, limit)
 
     async def land(self, txid: int) -> None:
         """Tell, as the landing worker does, how far everything has landed."""

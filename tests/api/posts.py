@@ -16,6 +16,7 @@ from api.settings import Settings
 from api.workers import LANDED_KEY
 from tests.api.conftest import Catalogue, new_id
 from tests.api.feeds import landing_worker
+from tests.conftest import settings_on
 
 AUTHORS, POSTS = 40, 600  # some authors have many posts, some few
 
@@ -86,3 +87,22 @@ def post_world(settings: Settings, catalogue: Catalogue) -> Iterator[PostWorld]:
         world.land()
         catalogue.refresh()
         yield world
+
+
+def posts_settings(postgres_url: str, redis_url: str, clickhouse_url: str) -> Settings:
+    """Settings of a service of posts, under which a busy machine has the time it needs."""
+    return settings_on(
+        postgres_url=postgres_url,
+        redis_url=redis_url,
+        clickhouse_url=clickhouse_url,
+        workers=1,
+        rate_limit_per_minute=100_000,
+        log_level="warning",
+        clickhouse_timeout_ms=30_000,
+        postgres_timeout_ms=30_000,
+        timeline_timeout_ms=30_000,
+        redis_timeout_ms=5_000,
+        counters_timeout_ms=10_000,
+        landing_interval_ms=50,
+        landing_wait_ms=20_000,
+    )

@@ -23,8 +23,7 @@ from tests.api.conftest import (
     serving,
     walk,
 )
-from tests.api.posts import PostWorld, post_world
-from tests.conftest import settings_on
+from tests.api.posts import PostWorld, post_world, posts_settings
 from tests.saturation import crowded_places
 
 ALGORITHMS = ["ch", "timeline"]
@@ -34,22 +33,8 @@ ALGORITHMS = ["ch", "timeline"]
 def module_settings(
     shared_postgres_url: str, redis_server: Any, ranked_clickhouse_url: str
 ) -> Settings:
-    """Settings under which a busy machine has the time it needs."""
-    return settings_on(
-        postgres_url=shared_postgres_url,
-        redis_url=redis_server.url,
-        clickhouse_url=ranked_clickhouse_url,
-        workers=1,
-        rate_limit_per_minute=100_000,
-        log_level="warning",
-        clickhouse_timeout_ms=30_000,
-        postgres_timeout_ms=30_000,
-        timeline_timeout_ms=30_000,
-        redis_timeout_ms=5_000,
-        counters_timeout_ms=10_000,
-        landing_interval_ms=50,
-        landing_wait_ms=20_000,
-    )
+    """Settings of this module's services."""
+    return posts_settings(shared_postgres_url, redis_server.url, ranked_clickhouse_url)
 
 
 @pytest.fixture(scope="module")
