@@ -47,7 +47,6 @@
         'feed_posts',
         'fill_below_posts',
         'post_saturation_window_places',
-        'post_saturation_per_author_places',
         'post_saturation_head_places',
         'video_refresh_seconds',
         'post_refresh_seconds',

@@ -1,47 +1,45 @@
-{#- The list of a viewer, place by place: each goes to the best item still waiting whose owner may
-    have it. docs/ranking.md has both rules in words.
+{#- The order of a viewer's list: the steps from `ranked` to `served`, by the surface's rule.
 
     An owner (a reel's creator, a post's author) has at most `per_owner` of any `window` consecutive
-    places, nor more of the first `head` of a session. A place that nobody who waits may have goes
-    to the best of them `always`; or else it stays empty, there are as many places as items, and in
-    the end it is closed up and those who still wait come behind. Nothing is dropped.
+    places, nor more of the first `head` places of a session. Each place goes to the best item not
+    yet placed whose owner may have it. `if_nobody` says what becomes of a place that nobody left
+    may have: it is closed up and who is left in the end comes behind, or the best item takes it all
+    the same. Nothing is dropped. docs/ranking.md has both rules in words.
 
-    Reads `ranked`: `owner_id`, `item` and `rank`, 1 first; item.3 is the source, 0 for what the
-    session was already shown. Ends in `served`: one row, `served_items` in the order of places. -#}
+    `ranked` has `owner_id`, `item` and `rank`, 1 first; item.3 is the source, 0 for what the session
+    was already shown. `served` is one row: `served_items`, in the order of places. -#}
 {%- macro saturated(surface) -%}
 {%- set rule = {
     'reels': {
         'window': var('saturation_window_places'),
         'per_owner': var('saturation_per_creator_places'),
         'head': none,
-        'always': false,
+        'if_nobody': 'close',
         'places': var('feed_videos'),
     },
     'posts': {
         'window': var('post_saturation_window_places'),
-        'per_owner': var('post_saturation_per_author_places'),
+        'per_owner': 1,
         'head': var('post_saturation_head_places'),
-        'always': true,
+        'if_nobody': 'take',
         'places': var('feed_posts'),
     },
 }[surface] -%}
--- An owner goes by the rank of their best item. The item `per_owner` before is the one that must be
--- a window ahead.
+-- The item that must be a window ahead: for two places per owner, their last but one. An owner goes
+-- by the rank of their best item.
 spaced as (
 
     select
         item,
         rank,
-        min(rank) over (
-            partition by owner_id
-            order by rank
-            rows between unbounded preceding and current row
-        ) as owner,
         lagInFrame(rank, {{ rule.per_owner }}, 0) over (
             partition by owner_id
             order by rank
             rows between unbounded preceding and current row
         ) as rank_ahead
+        {%- if rule.if_nobody == 'take' %},
+        min(rank) over (partition by owner_id) as owner
+        {%- endif %}
 
     from ranked
 
@@ -52,18 +50,22 @@ spaced as (
 gathered as (
 
     select
-        arraySort(groupArray(((toUInt16(rank), toUInt16(owner)), item))) as entries,
+        arraySort(groupArray(
+            (rank, {{ 'owner' if rule.if_nobody == 'take' else 'rank_ahead' }}, item)
+        )) as entries,
+        {%- if rule.head %}
+        countIf(item.3 = 0) as shown_places,
+        {%- endif %}
         minIf(
             rank,
             rank_ahead != 0
-            {% if rule.head -%}
+            {%- if rule.head %}
             and item.3 != 0
             and rank < greatest(rank_ahead + {{ rule.window }}, {{ rule.head }} + 1)
-            {%- else -%}
+            {%- else %}
             and rank < rank_ahead + {{ rule.window }}
             {%- endif %}
-        ) as crowded_rank,
-        countIf(item.3 = 0) as shown_places
+        ) as crowded_rank
 
     from spaced
 
@@ -72,46 +74,16 @@ gathered as (
 crowded as (
 
     select
-        tupleElement(entries, 1) as ranks,
-        tupleElement(entries, 2) as items,
+        {%- if rule.if_nobody == 'take' %}
+        arrayZip(tupleElement(entries, 1), tupleElement(entries, 2)) as waiting,
         shown_places,
+        {%- else %}
+        tupleElement(entries, 2) as ranks_ahead,
+        {%- endif %}
+        tupleElement(entries, 3) as items,
         if(crowded_rank = 0, length(entries) + 1, crowded_rank) as crowded_from
 
     from gathered
-
-),
-
--- One turn per place: (who waits, who was placed). Element 0 of an array is (0, 0): nobody.
-turned as (
-
-    select
-        items,
-        arrayFold(
-            (state, turn) -> (
-                arrayConcat(
-                    arraySlice(state.1, 1, greatest(1, {{ chosen(rule) }}) - 1),
-                    arraySlice(state.1, {{ chosen(rule) }} + 1)
-                ),
-                arrayPushBack(state.2, state.1[{{ chosen(rule) }}])
-            ),
-            range(crowded_from, length(ranks) + 1),
-            (arraySlice(ranks, crowded_from), arraySlice(ranks, 1, crowded_from - 1))
-        ) as turns
-
-    from crowded
-
-),
-
--- Rank by place, nobody left out; then place by rank.
-ordered as (
-
-    select
-        items,
-        {{ 'arrayFilter(rank -> rank != 0, ' if not rule.always }}tupleElement(
-            arrayConcat(tupleElement(turns, 2), tupleElement(turns, 1)), 1
-        ){{ ')' if not rule.always }} as ranks
-
-    from turned
 
 ),
 
@@ -119,8 +91,13 @@ placed as (
 
     select
         items,
-        arraySort((place, rank) -> rank, arrayEnumerate(ranks), ranks) as places
-    from ordered
+        {% if rule.if_nobody == 'take' -%}
+        {{ places_by_turn('waiting', 'crowded_from', rule.window, rule.head, 'shown_places') }}
+        {%- else -%}
+        {{ places_behind('ranks_ahead', 'crowded_from', rule.window) }}
+        {%- endif %} as places
+
+    from crowded
 
 ),
 
@@ -141,21 +118,78 @@ served as (
 )
 {%- endmacro -%}
 
-{#- Which of those who wait has the next place: the best whose owner may, else the best or nobody. -#}
-{%- macro chosen(rule) -%}
-{{ 'greatest(1, ' if rule.always }}arrayFirstIndex(
-                        entry -> countEqual(
-                            {% if rule.head -%}
-                            if(
-                                length(state.2) < {{ rule.head }} - length({{ shown() }}) + shown_places,
-                                tupleElement(state.2, 2),
-                                arraySlice(tupleElement(state.2, 2), 1 - {{ rule.window }})
-                            )
-                            {%- else -%}
-                            arraySlice(tupleElement(state.2, 2), 1 - {{ rule.window }})
-                            {%- endif %},
-                            entry.2
-                        ) < {{ rule.per_owner }},
-                        state.1
-                    ){{ ')' if rule.always }}
+{#- Places, item by item, best first: each takes the earliest free place a window behind the item
+    ahead of it. Behind the last place there are as many again, for those who find none.
+
+    The fold carries a text with a mark per place ('.' is free: `position` finds the next, `overlay`
+    takes it) and the places so far, behind one for rank 0 that lets an item begin at the first. -#}
+{%- macro places_behind(ranks_ahead, crowded_from, window) -%}
+arrayPopFront(tupleElement(
+            arrayFold(
+                (state, rank_ahead) -> (
+                    overlay(state.1, '#', {{ earliest_place('state', 'rank_ahead', ranks_ahead, window) }}),
+                    arrayPushBack(state.2, {{ earliest_place('state', 'rank_ahead', ranks_ahead, window) }})
+                ),
+                arraySlice({{ ranks_ahead }}, {{ crowded_from }}),
+                (
+                    rightPad(repeat('#', {{ crowded_from }} - 1), 2 * length({{ ranks_ahead }}), '.'),
+                    arrayConcat([toInt64(1 - {{ window }})], range(toInt64(1), toInt64({{ crowded_from }})))
+                )
+            ),
+            2
+        ))
+{%- endmacro -%}
+
+{#- The earliest free place a window behind the place of `rank_ahead`. -#}
+{%- macro earliest_place(state, rank_ahead, ranks_ahead, window) -%}
+toInt64(position(
+                        {{ state }}.1,
+                        '.',
+                        toUInt64(least(
+                            {{ state }}.2[{{ rank_ahead }} + 1] + {{ window }},
+                            length({{ ranks_ahead }}) + 1
+                        ))
+                    ))
+{%- endmacro -%}
+
+{#- Places, turn by turn: each goes to the best item whose owner has none of the places that count,
+    which are the last ones or, within the head of a session, all; else to the best item.
+
+    The fold carries (rank, owner) of those who wait, next first, and of those who were placed. Who
+    is next is a matter of order, so of a sort that needs to get no more than the first right.
+    Sorting by rank in the end turns "rank at each place" into "place of each rank". -#}
+{%- macro places_by_turn(waiting, crowded_from, window, head, shown_places) -%}
+arraySort(
+            (place, entry) -> entry.1,
+            arrayEnumerate({{ waiting }}),
+            arrayFold(
+                (state, turn) -> (
+                    arrayPartialSort(
+                        entry -> (
+                            has(
+                                arraySlice(
+                                    tupleElement(arrayPushBack(state.2, state.1[1]), 2),
+                                    if(
+                                        length(state.2) + 1
+                                        < {{ head }} - length({{ shown() }}) + {{ shown_places }},
+                                        1,
+                                        1 - {{ window }}
+                                    )
+                                ),
+                                entry.2
+                            ),
+                            entry.1
+                        ),
+                        1,
+                        arrayPopFront(state.1)
+                    ),
+                    arrayPushBack(state.2, state.1[1])
+                ),
+                arraySlice({{ waiting }}, {{ crowded_from }} - 1),
+                (
+                    arraySlice({{ waiting }}, {{ crowded_from }} - 1),
+                    arraySlice({{ waiting }}, 1, {{ crowded_from }} - 2)
+                )
+            ).2
+        )
 {%- endmacro -%}
