@@ -14,6 +14,8 @@ from litestar.static_files import create_static_files_router
 from api.auth import VerifiedTokens, jwt_auth
 from api.counters.store import CounterStore
 from api.cursor import CursorCodec
+from api.discovery.controller import DiscoveryController
+from api.discovery.readers import Discovery
 from api.document import PAGE_ASSETS, document_config, page_assets
 from api.engagement.controller import (
     PostActionsController,
@@ -84,6 +86,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     timelines = TimelineQueries(stores.postgres, settings)
     reel_charts = ReelCharts(queries, stores.redis, counters, settings)
     post_charts = PostCharts(stores.clickhouse, stores.postgres, stores.redis, counters, settings)
+    discovery = Discovery(stores, landed, releases, settings)
     provided: dict[str, Any] = {
         "reels": reels_feed(queries, walks, cursors, counters),
         "posts_feed": posts_feed(
@@ -96,6 +99,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         ),
         "reel_charts": reel_charts,
         "post_charts": post_charts,
+        "discovery": discovery,
         "event_writer": EventWriter(stores.postgres, writes),
         "items": ItemWriter(writes),
         "posts": PostWriter(writes),
@@ -118,6 +122,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await reel_charts.close()
             await post_charts.close()
             await timelines.close()
+            await discovery.close()
             await writes.close()
             await touches.close()
             await counters.close()
@@ -132,6 +137,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             PostActionsController,
             UserController,
             EventsController,
+            DiscoveryController,
             HealthController,
             MetricsController,
             create_static_files_router(

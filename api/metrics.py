@@ -64,3 +64,15 @@ LARGE_POST_CHECKS = Counter(
 WRITE_EFFECTS_FAILED = Counter(
     "nova_write_effects_failed", "What was to follow from a committed write and did not (count)"
 )
+
+# ---------- discovery
+DISCOVERY_LISTS = Counter(
+    "nova_discovery_lists",
+    "Lists of users served, by where they came from (count)",
+    ("kind", "degraded", "cache_hit"),
+)
+DISCOVERY_REFRESHES = Counter(
+    "nova_discovery_refreshes",
+    "Lists ranked anew behind an answer (count); skipped: many were under way",
+    ("outcome",),
+)

@@ -95,6 +95,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     landing_wait_ms: Milliseconds = 1_500
     landing_settle_ms: Milliseconds = 2_000
 
+    # ---------- discovery
+    suggested_users_fresh_seconds: Seconds = 300
+    creators_fresh_seconds: Seconds = 3_600
+
     def __post_init__(self) -> None:
         """Refuse what no single field can see."""
         if not self.jwt_secret and not self.jwt_public_key:

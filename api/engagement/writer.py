@@ -27,7 +27,7 @@ from api.engagement.schemas import (
 )
 from api.engagement.statements import ITEM_NAMES, SQL, USER_NAMES, WATCH_NAMES
 from api.snapshots.exclusions import Hiding
-from api.snapshots.touches import Touch
+from api.snapshots.touches import ALL_LISTS, Touch
 from api.writes import Effects, Writes
 
 
@@ -218,6 +218,7 @@ class UserWriter:
                     viewer_id=one,
                     txid=txid,
                     is_reranked=True,
+                    item_types=ALL_LISTS,
                     # None: there never was a block.
                     hidings=[Hiding(other, is_hidden, hidden_txid)] if hidden_txid else (),
                 )
@@ -229,7 +230,13 @@ class UserWriter:
         return Blocked(row["blocked"])
 
     def _reranked(self, viewer_id: int) -> Effects:
-        return lambda row: (self._writes.rerank(viewer_id, row["txid"]),)
+        def effects(row: DictRow) -> tuple[Awaitable[None]]:
+            touch = Touch(
+                viewer_id=viewer_id, txid=row["txid"], is_reranked=True, item_types=ALL_LISTS
+            )
+            return (self._writes.touches.note(touch),)
+
+        return effects
 
     async def _write(
         self, statement: str, viewer_id: int, user_id: int, effects: Effects

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from api.reels.addresses import Addresses
 from api.reels.schemas import Reel
 from api.settings import Settings
 from api.snapshots.ranking import RankedItem
@@ -27,8 +28,7 @@ class ReelQueries(RankedQueries):
 
     def __init__(self, clickhouse: ClickHouse, settings: Settings) -> None:
         super().__init__(clickhouse)
-        self._stream_url = f"{settings.public_base_url.rstrip('/')}/api/v1/reels/stream/"
-        self._media_url = settings.media_base_url.rstrip("/") + "/"
+        self._addresses = Addresses(settings)
 
     async def trending(
         self, window: Window, limit: int, shown: Sequence[int] = ()
@@ -55,18 +55,10 @@ class ReelQueries(RankedQueries):
             ranking_score=row["ranking_score"],
             source=row["source"],
             created_at=row["created_at"],
-            thumbnail_url=self._media(row["thumbnail_url"]),
-            streaming_url=f"{self._stream_url}{row['video_id']}",
+            thumbnail_url=self._addresses.media(row["thumbnail_url"]),
+            streaming_url=self._addresses.stream(row["video_id"]),
             view_count=row["view_count"],
             like_count=row["like_count"],
             share_count=row["share_count"],
             comment_count=row["comment_count"],
         )
-
-    def _media(self, address: str) -> str | None:
-        """Return an absolute address: stored ones may be relative to the media server."""
-        if not address:
-            return None
-        if address.startswith(("http://", "https://")):
-            return address
-        return self._media_url + address.lstrip("/")

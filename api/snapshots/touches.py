@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha1
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import structlog
 from msgspec import Struct
@@ -55,6 +55,12 @@ LONGEST_PAUSE_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
+# Lists of users to follow are touched apart: liking something does not rank them anew.
+FOLLOWS: Final = "follows"
+Touched = ItemType | Literal["follows"]
+ALL_LISTS: Sequence[Touched] = ("video", "post", FOLLOWS)
+
+
 class Call(NamedTuple):
     """One run of `lua/note_touch.lua`."""
 
@@ -67,15 +73,16 @@ class Touch(Struct, frozen=True, kw_only=True):
     What one write changes for one viewer.
 
     `txid` is the write's transaction, None when nothing was written; it counts when `is_reranked`.
-    Then first pages of feeds of these types of items are ranked anew, after the write has landed in
-    ClickHouse or a bounded wait. Seen items and hidden users leave every later page at once, also
-    of snapshots made before; who is hidden no longer comes back.
+    Then first pages of feeds of these types of items are ranked anew, and with `follows` the users
+    the viewer is suggested, after the write has landed in ClickHouse or a bounded wait. Seen items
+    and hidden users leave every later page at once, also of snapshots made before; who is hidden no
+    longer comes back.
     """
 
     viewer_id: int
     txid: int | None = None
     is_reranked: bool = False
-    item_types: Sequence[ItemType] = ("video", "post")
+    item_types: Sequence[Touched] = ("video", "post")
     seen_videos: Sequence[int] = ()
     seen_posts: Sequence[int] = ()
     hidings: Sequence[Hiding] = ()
@@ -91,7 +98,7 @@ def touched_key(viewer_id: int) -> str:
     return f"touched:v1:{{{viewer_id}}}"
 
 
-def position_field(item_type: ItemType) -> str:
+def position_field(item_type: Touched) -> str:
     """Return the field of `touched_key` that holds the position; the mark's is the type itself."""
     return f"{item_type}:position"
 

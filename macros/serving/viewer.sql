@@ -16,3 +16,20 @@
             (select groupArray(listed.{{ column }}) from {{ relation }} as listed)
         )
 {%- endmacro -%}
+
+{#- Whom the viewer follows, the latest first: (times, users). -#}
+{%- macro viewer_followees(followees) -%}
+(
+            select arrayReverseSort(groupArray((followed.followed_at, followed.user_id)))
+            from {{ followees }} as followed
+        )
+{%- endmacro -%}
+
+{#- Of these, whom suggestions are made from: the users. -#}
+{%- macro viewer_latest_followees(followees) -%}
+arraySlice(
+                    tupleElement({{ viewer_followees(followees) }}, 2),
+                    1,
+                    {{ var('suggestion_followees_users') }}
+                )
+{%- endmacro -%}

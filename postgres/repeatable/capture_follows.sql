@@ -10,7 +10,8 @@ select
     created_at,
     deleted,
     _txid,
-    _version
+    _version,
+    ended_at
 from app.follows
 where _txid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
 

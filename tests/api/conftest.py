@@ -50,12 +50,19 @@ class Catalogue:
         self.client = client
         self._version = itertools.count(datetime.now(UTC).timestamp().__trunc__() * 1000)
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        *,
+        is_deleted: bool = False,
+    ) -> None:
         """Land rows of an entity, each a version newer than all before."""
         version = next(self._version)
         self.client.insert(
             f"raw.{table}",
-            [[*row, False, 1, version] for row in rows],
+            [[*row, is_deleted, 1, version] for row in rows],
             column_names=[*columns, "deleted", "_txid", "_version"],
         )
 

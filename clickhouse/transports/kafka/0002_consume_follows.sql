@@ -3,6 +3,7 @@ create table if not exists raw.kafka_follows ${on_cluster} (
     follower_id UInt64,
     followee_id UInt64,
     created_at String,
+    ended_at Nullable(String),
     deleted Bool,
     _txid UInt64,
     _version UInt64
@@ -24,5 +25,8 @@ select
     changes.deleted,
     changes._txid,
     changes._version,
-    parseDateTime64BestEffort(changes.created_at, 3, 'UTC') as created_at
+    parseDateTime64BestEffort(changes.created_at, 3, 'UTC') as created_at,
+    parseDateTime64BestEffortOrZero(
+        coalesce(changes.ended_at, ''), 3, 'UTC'
+    ) as ended_at
 from raw.kafka_follows as changes;

@@ -5,7 +5,8 @@ insert into raw.follows (
     deleted,
     _txid,
     _version,
-    created_at
+    created_at,
+    ended_at
 )
 select
     follower_id,
@@ -13,7 +14,8 @@ select
     deleted,
     _txid,
     _version,
-    fromUnixTimestamp64Milli(created_at_ms, 'UTC') as created_at
+    fromUnixTimestamp64Milli(created_at_ms, 'UTC') as created_at,
+    fromUnixTimestamp64Milli(ended_at_ms, 'UTC') as ended_at
 from postgresql( -- noqa: PRS
     {collection:Identifier},
     query = format($postgres$
@@ -21,6 +23,7 @@ from postgresql( -- noqa: PRS
             follower_id,
             followee_id,
             floor(extract(epoch from created_at) * 1000)::bigint as created_at_ms,
+            coalesce(floor(extract(epoch from ended_at) * 1000)::bigint, 0) as ended_at_ms,
             deleted,
             _txid,
             _version

@@ -1,0 +1,1 @@
+"""Whom to follow: suggested users, and creators to discover."""
