@@ -1,4 +1,4 @@
-"""`./nova bench list|run NAME|events|freshness|all`: on the running system."""
+"""`./nova bench list|run NAME|events|freshness|posts-fallback|all`: on the running system."""
 
 from __future__ import annotations
 
@@ -18,17 +18,12 @@ from api.settings import Settings
 from api.stack.status import require_stores
 from api.stack.system import STORES, System
 from bench.events import measure_events, show_events
-from bench.feed import feed_hit, feed_miss, feed_query
+from bench.fallback import measure_fallback, show_fallback
+from bench.feed import BENCHMARKS
 from bench.freshness import measure_freshness, show_freshness
 from bench.measure import Figure, circumstances, keep
 
 Report = TypeVar("Report", bound=Struct)
-
-BENCHMARKS: Mapping[str, Callable[[Settings], list[Figure]]] = {
-    "feed-query": feed_query,
-    "feed-miss": feed_miss,
-    "feed-hit": feed_hit,
-}
 
 Rate = Annotated[float, typer.Option(help="Events per second, a fifth of them sent before.", min=1)]
 Seconds = Annotated[float, typer.Option(help="How long to send.", min=1)]
@@ -40,11 +35,11 @@ app = typer.Typer(name="nova bench", no_args_is_help=True, add_completion=False)
 @app.command("list")
 def list_benchmarks() -> None:
     """Say what can be measured."""
-    for name, benchmark in BENCHMARKS.items():
-        out.print(f"run {name:12} {(benchmark.__doc__ or '').strip()}", markup=False)
-    for command in (events, freshness):
+    for name, (what, _) in BENCHMARKS.items():
+        out.print(f"run {name:14} {what}", markup=False)
+    for command in (events, freshness, posts_fallback):
         name, says = command.__name__, (command.__doc__ or "").strip().partition("\n")[0]
-        out.print(f"{name:16} {says}", markup=False)
+        out.print(f"{name.replace('_', '-'):18} {says}", markup=False)
 
 
 @app.command()
@@ -61,7 +56,7 @@ def run(
     figures: list[Figure] = []
     for name in names:
         say(f"measuring {name}")
-        measured = BENCHMARKS[name](settings)
+        measured = BENCHMARKS[name][1](settings)
         note(name, {"figures": measured})
         figures += measured
     show(figures, as_json)
@@ -106,11 +101,32 @@ def freshness(
         raise typer.Exit(1)
 
 
+@app.command()
+def posts_fallback(
+    seconds: Annotated[float, typer.Option(help="How long ClickHouse hangs.", min=5)] = 30,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """
+    Read posts with 50 clients while ClickHouse hangs, and while it is killed; needs many readers.
+
+    Fails when a page is refused.
+    """
+    settings, system = running(data_dir)
+    report = measure_fallback(settings, system, seconds)
+    note("posts-fallback", {"report": report})
+    tell(report, as_json, show_fallback)
+    if not report.is_served:
+        fail("pages were refused, or none came from Postgres")
+        raise typer.Exit(1)
+
+
 @app.command("all")
 def run_all(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
     """Measure everything."""
     run(list(BENCHMARKS), data_dir, as_json)
     freshness(data_dir=data_dir, as_json=as_json)
+    posts_fallback(data_dir=data_dir, as_json=as_json)
     events(data_dir=data_dir, as_json=as_json)
 
 

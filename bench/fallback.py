@@ -1,0 +1,191 @@
+"""
+The posts feed while ClickHouse is away: how fast pages are then, and when they are ranked again.
+
+It hangs once (SIGSTOP) and is killed several times; whoever runs `up` starts it again. Nothing but
+the process is touched: the service is told nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+import statistics
+import time
+from collections.abc import Sequence
+
+import psutil
+from msgspec import Struct
+from rich.table import Table
+
+from api.auth import issue_token
+from api.cli.console import out, say
+from api.settings import Settings
+from api.stack.clickhouse import ClickHouseServer
+from api.stack.system import System
+from bench.feed import POSTS, forget, viewers
+from bench.post_readers import Page, PostReaders
+
+CLIENTS = 50
+VIEWERS = 1_000
+WARM_SECONDS = 30.0
+KILLS = 3  # `up` gives up on a process that ends more than five times within a minute
+BACK_SECONDS = 120.0  # longest wait; the promise is 35
+AGAIN_PAGES = 20  # first pages in a row that were ranked: it is back for good
+POLL_SECONDS = 0.05
+
+
+class Reading(Struct):
+    """Pages of one time (count, milliseconds); `refused` are 5xx and no answer at all."""
+
+    when: str
+    seconds: float
+    pages: int
+    refused: int
+    timelines: int
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+    timelines_p95_ms: float
+
+
+class Return(Struct):
+    """Seconds from ClickHouse's first answer to a feed's first ranking, and to the last without."""
+
+    way: str
+    ranked_again_seconds: float
+    last_timeline_seconds: float
+
+
+class FallbackReport(Struct):
+    """Everything `./nova bench posts-fallback` found out."""
+
+    clients: int
+    readings: list[Reading]
+    returns: list[Return]
+
+    @property
+    def is_served(self) -> bool:
+        """Say whether every page was answered, and timelines were when ClickHouse was away."""
+        away = self.readings[1:]
+        return not any(r.refused for r in self.readings) and all(r.timelines for r in away)
+
+
+def measure_fallback(settings: Settings, system: System, hung_seconds: float) -> FallbackReport:
+    """Read with 50 clients, a page a second each, and take ClickHouse away meanwhile."""
+    clickhouse = embedded(system)
+    forget(settings)
+    report = FallbackReport(CLIENTS, [], [])
+    chosen = viewers(settings, VIEWERS, POSTS.item_type)
+
+    def token(viewer_id: int) -> str:
+        return issue_token(settings, user_id=viewer_id, ttl_seconds=86_400)
+
+    with PostReaders(settings.public_base_url, chosen, token, CLIENTS) as readers:
+        time.sleep(WARM_SECONDS)
+        report.readings.append(reading("is there", readers.pages(), WARM_SECONDS))
+
+        say("ClickHouse hangs")
+        family = processes(clickhouse)
+        gone_at = time.monotonic()
+        signal_all(family, signal.SIGSTOP)
+        try:
+            time.sleep(hung_seconds)
+        finally:
+            back_at = time.monotonic()
+            signal_all(family, signal.SIGCONT)
+        came_back(report, readers, clickhouse, "hung", gone_at, back_at)
+
+        for _ in range(KILLS):
+            say("ClickHouse is killed")
+            gone_at = time.monotonic()
+            signal_all(processes(clickhouse), signal.SIGKILL)
+            came_back(report, readers, clickhouse, "killed", gone_at, None)
+    return report
+
+
+def came_back(
+    report: FallbackReport,
+    readers: PostReaders,
+    clickhouse: ClickHouseServer,
+    way: str,
+    gone_at: float,
+    back_at: float | None,
+) -> None:
+    """Wait until ClickHouse answers and feeds are ranked again; note how it was until then."""
+    while not clickhouse.answers():
+        time.sleep(POLL_SECONDS)
+        if time.monotonic() > gone_at + BACK_SECONDS:
+            raise SystemExit("ClickHouse did not come back; see `./nova status`")
+    answers_at = back_at or time.monotonic()
+    readers.wait_for(lambda: readers.is_ranked_again(answers_at, AGAIN_PAGES), BACK_SECONDS)
+    away = readers.pages(gone_at, answers_at)
+    report.readings.append(reading(way, away, answers_at - gone_at))
+    starts = readers.first_pages(answers_at)
+    first = next(page.ended_at for page in starts if page.is_ranked)
+    last = max((page.ended_at for page in starts if page.is_timeline), default=answers_at)
+    report.returns.append(Return(way, round(first - answers_at, 2), round(last - answers_at, 2)))
+
+
+def reading(when: str, pages: Sequence[Page], seconds: float) -> Reading:
+    """Sum up pages."""
+    cuts = percentiles([page.latency_ms for page in pages])
+    timelines = [page.latency_ms for page in pages if page.is_timeline]
+    return Reading(
+        when=when,
+        seconds=round(seconds, 1),
+        pages=len(pages),
+        refused=sum(page.body is None for page in pages),
+        timelines=len(timelines),
+        p50_ms=cuts[0],
+        p95_ms=cuts[1],
+        max_ms=cuts[2],
+        timelines_p95_ms=percentiles(timelines)[1],
+    )
+
+
+def percentiles(latencies_ms: Sequence[float]) -> tuple[float, float, float]:
+    """Return median, 95th percentile and largest; zeros of too few."""
+    if len(latencies_ms) < 2:
+        return (0.0, 0.0, 0.0)
+    cuts = statistics.quantiles(latencies_ms, n=100, method="inclusive")
+    return (round(cuts[49], 1), round(cuts[94], 1), round(max(latencies_ms), 1))
+
+
+def embedded(system: System) -> ClickHouseServer:
+    """Return the server that `up` runs and restarts; ends the program when there is none."""
+    identity = system.identity()
+    server = system.servers(identity).get("clickhouse") if identity else None
+    if not isinstance(server, ClickHouseServer) or system.holder() is None:
+        raise SystemExit("only a ClickHouse that `./nova up` runs can be taken away")
+    return server
+
+
+def processes(server: ClickHouseServer) -> list[psutil.Process]:
+    """Return a server's process and all it started."""
+    leader = server.process
+    if leader is None:
+        raise SystemExit("ClickHouse is not running; see `./nova status`")
+    return [leader, *leader.children(recursive=True)]
+
+
+def signal_all(family: Sequence[psutil.Process], number: signal.Signals) -> None:
+    """Send a signal to processes."""
+    for member in family:
+        member.send_signal(number)
+
+
+def show_fallback(report: FallbackReport) -> None:
+    """Print a report."""
+    table = Table(
+        "ClickHouse", "s", "pages", "refused", "timelines", "p50 ms", "p95", "max", "timelines p95"
+    )
+    for r in report.readings:
+        counts = (r.pages, r.refused, r.timelines)
+        times = (r.p50_ms, r.p95_ms, r.max_ms, r.timelines_p95_ms)
+        table.add_row(r.when, f"{r.seconds:.1f}", *map(str, counts), *(f"{t:.0f}" for t in times))
+    out.print(table)
+    table = Table("after", "first ranking again, s", "last timeline, s")
+    for back in report.returns:
+        table.add_row(
+            back.way, f"{back.ranked_again_seconds:.1f}", f"{back.last_timeline_seconds:.1f}"
+        )
+    out.print(table)
