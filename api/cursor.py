@@ -76,6 +76,11 @@ class Surface(IntEnum):
         return self is Surface.POSTS_TIMELINE
 
     @property
+    def is_refreshed(self) -> bool:
+        """Say whether others' writes are in its rankings only once what ranks was refreshed."""
+        return self is Surface.POSTS
+
+    @property
     def is_personal(self) -> bool:
         """Say whether it is ranked for the viewer, so that their writes change it."""
         return self is not Surface.REELS_TRENDING

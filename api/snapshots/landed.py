@@ -2,7 +2,8 @@
 How far change capture has come: whoever ranks after a write waits here until it is in ClickHouse.
 
 A position is where a write stands in change capture. With the pull transport it is the number of
-the write's transaction, and the landing worker tells up to which number everything has landed. The
+the write's transaction, and the landing worker tells up to which number everything has landed, the
+refreshing worker up to which what ranks was made of it. The
 Kafka transport has no such number: there it is the moment the write was noted (milliseconds, by
 Redis' clock), and a write counts as landed when it is `landing_settle_ms` old.
 """
@@ -18,7 +19,7 @@ from api.metrics import LANDING_WAIT_SECONDS
 from api.settings import Settings
 from api.snapshots.watch import POLL_SECONDS, Watch
 from api.stores import RedisStore
-from api.workers import LANDED_KEY
+from api.workers import LANDED_KEY, REFRESHED_KEY
 
 WAITING_POLL_SECONDS = 0.02  # of everybody who waits in this process together
 # After waits of this long together in which nothing landed, nobody waits until something does.
@@ -43,6 +44,8 @@ class LandedWatch(Watch):
         self._still_since: float | None = None
         self._is_standing = False
         self.position = 0
+        # Up to where what ranks is made of what has landed; where nobody tells, all of it.
+        self.refreshed = 0
 
     async def has(self, position: int) -> bool:
         """
@@ -83,7 +86,9 @@ class LandedWatch(Watch):
 
     async def look(self) -> None:
         """Read the position once."""
-        position = await self._redis.run(self._read)
+        position, refreshed = await self._redis.run(self._read)
+        if position is not None:
+            self.refreshed = position if refreshed is None else refreshed
         # Unknown after Redis was emptied: what had landed is still there.
         if position is None or position == self.position:
             return
@@ -93,12 +98,14 @@ class LandedWatch(Watch):
         async with self._moved:
             self._moved.notify_all()
 
-    async def _read(self) -> int | None:
+    async def _read(self) -> tuple[int | None, int | None]:
         if self._is_timed:
             seconds, microseconds = await self._redis.client.time()
-            return int(seconds) * 1000 + int(microseconds) // 1000 - self._settle_ms
-        told = await self._redis.client.get(LANDED_KEY)
-        return None if told is None else int(told)
+            position = int(seconds) * 1000 + int(microseconds) // 1000 - self._settle_ms
+            return position, position - self._settle_ms
+        told = await self._redis.client.mget(LANDED_KEY, REFRESHED_KEY)
+        landed, refreshed = (None if txid is None else int(txid) for txid in told)
+        return landed, refreshed
 
     async def _pause(self) -> None:
         if self._waiting:

@@ -2,8 +2,9 @@
 Posts of authors with too many followers to touch each: readers find out whether one concerns them.
 
 Redis has a short list of who posted, in order of arrival; every process keeps a copy. A first page
-of posts that is a hit, but was ranked before such a post had landed, asks Postgres once whether its
-viewer follows the author. If so it is ranked anew, else the snapshot notes how far it was checked.
+of posts that is a hit, but was ranked before such a post could be in it, asks Postgres once whether
+its viewer follows the author. If so it is ranked anew, else the snapshot notes how far it was
+checked.
 
 What it costs: four small reads of Redis a second and process; and at most one query of Postgres (a
 step in a key per author) per snapshot and post, only of viewers who come back to a snapshot, at
@@ -80,23 +81,23 @@ class LargePosts(Watch):
         self._until: dict[Entry, float] = {}
         self._checks = OptionalReads[bool]("large_posts", CHECKS_AT_ONCE, CHECK_SECONDS)
 
-    def missing(self, ranked_position: int, checked: str) -> list[LargePost]:
+    def missing(self, refreshed_position: int, checked: str) -> list[LargePost]:
         """
-        Return what has landed since a snapshot was ranked, in order of arrival.
+        Return what can be ranked since a snapshot was, in order of arrival.
 
-        Without what was checked already; and up to the first that has not landed, so that one can
+        Without what was checked already; and up to the first that cannot be, so that one can
         say "checked up to here".
         """
-        if ranked_position >= self._highest:
+        if refreshed_position >= self._highest:
             return []
         after = Entry.of(checked)
         found = []
         for post in self._posts:
             if post.entry <= after:
                 continue
-            if post.position > self._landed.position:
+            if post.position > self._landed.refreshed:
                 break
-            if post.position > ranked_position:
+            if post.position > refreshed_position:
                 found.append(post)
         return found
 
@@ -150,7 +151,7 @@ class LargePosts(Watch):
         until = {
             post.entry: self._until.get(post.entry, now + self._kept_seconds)
             for post in self._posts[-POSTS_MOST:]
-            if post.position <= self._landed.position
+            if post.position <= self._landed.refreshed
         }
         self._posts = [
             post for post in self._posts[-POSTS_MOST:] if until.get(post.entry, now) >= now

@@ -82,8 +82,9 @@ class Reply(NamedTuple):
     """
     What Redis said to one read: the verdict, and a page or what is needed to make one.
 
-    A page of the viewer's current snapshot comes with the position it was ranked at, and up to
-    which post of a large author it was checked.
+    A page of the viewer's current snapshot comes with the position that had landed when it was
+    ranked, the one that what ranks was made of, and up to which post of a large author it was
+    checked.
     """
 
     verdict: Verdict | None
@@ -92,6 +93,7 @@ class Reply(NamedTuple):
     shall_rank: bool = False
     excluded: Exclusions = NOTHING
     ranked_position: int = 0
+    refreshed_position: int = 0
     checked: str = ""
 
 
@@ -235,12 +237,13 @@ class SnapshotStore:
             decisions = zip(hidden[::2], map(float, hidden[1::2]), strict=True)
             excluded = Exclusions(seen.Seen(today, yesterday), hidden_users(decisions))
             return Reply(verdict, touched=to, shall_rank=bool(shall_rank), excluded=excluded)
-        *found, ranked_position, checked = rest
+        *found, ranked_position, refreshed_position, checked = rest
         return Reply(
             verdict,
             _page(found, key, position),
             to,
             ranked_position=int(ranked_position),
+            refreshed_position=int(refreshed_position),
             checked=checked.decode(),
         )
 
@@ -254,14 +257,16 @@ class SnapshotStore:
         is_head: bool = False,
         mark: str = "",
         ranked_position: int = 0,
+        refreshed_position: int = 0,
         checked: str = "",
         shown_before: Sequence[int] | None = None,
     ) -> None:
         """
         Keep a snapshot and what its walk will have been shown at its end.
 
-        A head was ranked under `mark`, when everything up to `ranked_position` had landed, and has
-        the posts of large authors up to the entry `checked`.
+        A head was ranked under `mark`, when everything up to `ranked_position` had landed and what
+        ranks was made of everything up to `refreshed_position`, and has the posts of large authors
+        up to the entry `checked`.
         `shown_before` rebuilds the list of a walk whose own was lost. An empty ranking is not kept:
         it would hide the first items of a new catalogue for a minute.
         """
@@ -293,6 +298,7 @@ class SnapshotStore:
                     mark,
                     owner.surface.item_type if owner.surface.is_personal else "",
                     ranked_position,
+                    refreshed_position,
                     checked,
                     len(shown),
                     *pairs,

@@ -319,6 +319,10 @@ class Walks:
             return Need(mark, wanted if await self._has_landed(wanted, can_wait) else 0)
         if reply.ranked_position < wanted and await self._has_landed(wanted, can_wait):
             return Need(mark, wanted)
+        if owner.surface.is_refreshed and (
+            reply.refreshed_position < wanted <= self._landed.refreshed
+        ):
+            return Need(mark, wanted)
         return Need(mark, *await self._posts_needed(owner, variant, reply, reply.page))
 
     async def _has_landed(self, position: int, can_wait: bool) -> bool:
@@ -335,7 +339,7 @@ class Walks:
         if owner.surface.has_writes_at_once:
             posts = self._large_posts.after(reply.checked)
         else:
-            posts = self._large_posts.missing(reply.ranked_position, reply.checked)
+            posts = self._large_posts.missing(reply.refreshed_position, reply.checked)
         if not posts:
             return 0, True
         authors = sorted({post.author_id for post in posts})
@@ -389,7 +393,8 @@ class Walks:
                 return found, True
             # Who waited may have been given the lock of a touch that came meanwhile.
             mark = found.mark if found is not None else mark
-        ranked_position, as_of_ms = self._landed.position, now_ms()
+        ranked_position, refreshed_position = self._landed.position, self._landed.refreshed
+        as_of_ms = now_ms()
         checked = self._large_posts.latest if owner.surface.has_writes_at_once else ""
         try:
             items = await self.rank(ranking, owner, as_of_ms, variant, [])
@@ -408,6 +413,7 @@ class Walks:
             is_head=True,
             mark=mark,
             ranked_position=ranked_position,
+            refreshed_position=refreshed_position,
             checked=checked,
         )
         return snapshot, is_kept

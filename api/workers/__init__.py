@@ -4,6 +4,10 @@
 # worker writes it, who must read their own write waits for it.
 LANDED_KEY = "nova:landed"
 
+# Redis key: the transaction number up to which what ranks was made of what has landed, in decimal.
+# The refreshing worker writes it; a ranking of posts has no newer ones.
+REFRESHED_KEY = "nova:refreshed"
+
 # Redis channel: rows have landed, whichever; said once per round of windows. The refreshing worker
 # listens.
 LANDED_ROWS_CHANNEL = "nova:landed:rows"

@@ -291,11 +291,13 @@ class Landing:
                 if rows >= self.settings.landing_window_rows:
                     landed.has_more = True
             if landed.rows:
-                self.told.rows(sum(landed.rows.values()))
                 outlook = capture.outlook(self.cursors())
             self.landed_txid = outlook.landed_txid(self.cursors())
             self.note_lag(outlook, before.next_txid, began_at)
             self.report(capture)
+            # After how far it is: whoever hears it looks there.
+            if landed.rows:
+                self.told.rows(sum(landed.rows.values()))
             if failure:
                 raise failure
             self.forget(store)

@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 from threading import Event
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import clickhouse_connect
 import redis
@@ -28,7 +28,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from structlog.typing import FilteringBoundLogger
 
 from api.settings import Settings
-from api.workers import LANDED_ROWS_CHANNEL
+from api.workers import LANDED_KEY, LANDED_ROWS_CHANNEL, REFRESHED_KEY
 from api.workers.patience import retrying
 
 SHORTEST_SECONDS = 0.3  # from the beginning of one refresh to that of the next
@@ -60,7 +60,11 @@ log: FilteringBoundLogger = structlog.get_logger("nova.refreshing")
 
 
 class Ear:
-    """Hears from Redis that rows have landed; hears nothing while Redis is away."""
+    """
+    Hears from Redis that rows have landed, and tells it how far they are served.
+
+    Hears nothing while Redis is away.
+    """
 
     def __init__(self, settings: Settings) -> None:
         timeout = settings.redis_timeout_ms / 1000
@@ -77,6 +81,19 @@ class Ear:
         with contextlib.suppress(redis.RedisError):
             self._channel.close()
         self._client.close()
+
+    def landed_txid(self) -> int | None:
+        """Return up to which transaction everything has landed; None when it cannot be known."""
+        with contextlib.suppress(redis.RedisError):
+            told = self._client.get(LANDED_KEY)
+            return None if told is None else int(cast("bytes", told))
+        return None
+
+    def refreshed(self, txid: int | None) -> None:
+        """Tell that what ranks is made of everything up to a transaction."""
+        if txid is not None:
+            with contextlib.suppress(redis.RedisError):
+                self._client.set(REFRESHED_KEY, txid)
 
     def has_landed(self, seconds: float) -> bool | None:
         """Wait for rows to land for at most so long; None when it cannot be known."""
@@ -106,6 +123,7 @@ class Refresher:
     def __init__(self, settings: Settings) -> None:
         self._url = settings.clickhouse_url
         self._client: Client | None = None
+        self.is_complete = False  # the last refresh left nothing to the next
 
     def __enter__(self) -> Self:
         """Connect lazily: the first refresh does."""
@@ -131,6 +149,7 @@ class Refresher:
         ClickHouse itself is away.
         """
         client = self._connected()
+        self.is_complete = False
         refreshed = []
         try:
             plan = client.query(PLAN).result_rows
@@ -139,6 +158,7 @@ class Refresher:
                 for name in names:
                     self._tried(f"system refresh view {name}")
                 refreshed += [name for name in names if self._tried(f"system wait view {name}")]
+            self.is_complete = len(refreshed) == len(plan)
         except TRANSIENT:
             self.disconnect()
             raise
@@ -176,13 +196,20 @@ def work(settings: Settings, stop: Event) -> None:
     try:
         with Refresher(settings) as refresher:
             while not stop.is_set():
+                landed_txid = ear.landed_txid()
                 has_landed = ear.has_landed(SILENT_SECONDS) if settings.cdc == "pull" else None
                 if has_landed is None:
                     stop.wait(SILENT_SECONDS)
+                if has_landed is False and refresher.is_complete:
+                    # It moved without rows; those before it were heard of long ago.
+                    ear.refreshed(landed_txid)
                 if has_landed is False or stop.is_set():
                     continue
                 began_at = time.monotonic()
+                landed_txid = ear.landed_txid()
                 patience(refresher.refresh)
+                if refresher.is_complete:
+                    ear.refreshed(landed_txid)
                 took = time.monotonic() - began_at
                 stop.wait(max(RESTS_PER_REFRESH * took, SHORTEST_SECONDS - took))
     except TRANSIENT:

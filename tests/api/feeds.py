@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
+
+import redis
 
 from api.cursor import Cursor, CursorCodec, Surface
 from api.limits import Limiter
@@ -19,7 +22,7 @@ from api.snapshots.store import SnapshotStore
 from api.snapshots.touches import Touches
 from api.snapshots.walk import Page, Walks
 from api.stores import Breaker, Stores
-from api.workers import LANDED_KEY
+from api.workers import LANDED_KEY, REFRESHED_KEY, refreshing
 from api.workers.landing import Landing, quiet_log, work
 from tests.conftest import settings_on
 
@@ -129,9 +132,10 @@ class Process:
         cursor: Cursor = self.cursors.decode(page.next_cursor, viewer, ALL)
         return await self.walks.next_page([ranking, *stand_ins], viewer, cursor, limit)
 
-    async def land(self, txid: int) -> None:
-        """Tell, as the landing worker does, how far everything has landed."""
-        await self.stores.redis.client.set(LANDED_KEY, txid)
+    async def land(self, txid: int, refreshed: int | None = None) -> None:
+        """Tell how far all has landed, and what ranks was refreshed (as far), as workers do."""
+        refreshed = txid if refreshed is None else refreshed
+        await self.stores.redis.client.mset({LANDED_KEY: txid, REFRESHED_KEY: refreshed})
         await self.landed.look()
 
 
@@ -175,3 +179,20 @@ def landing_worker(settings: Settings) -> Iterator[None]:
         stop.set()
         worker.join()
         landing.disconnect()
+
+
+@contextmanager
+def refreshing_worker(settings: Settings) -> Iterator[None]:
+    """Refresh what ranks when something has landed, as the worker does, and has done once."""
+    stop = threading.Event()
+    worker = threading.Thread(target=refreshing.work, args=[settings, stop])
+    worker.start()
+    try:
+        with redis.Redis.from_url(settings.redis_url) as client:
+            while client.get(REFRESHED_KEY) is None:
+                assert worker.is_alive()
+                time.sleep(0.05)
+        yield
+    finally:
+        stop.set()
+        worker.join()

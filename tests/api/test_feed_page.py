@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ import redis
 
 from api.feed.schemas import PostPage
 from api.settings import Settings
+from api.snapshots.watch import POLL_SECONDS
 from tests.api.conftest import (
     POSTS,
     Api,
@@ -23,6 +25,7 @@ from tests.api.conftest import (
     serving,
     walk,
 )
+from tests.api.feeds import refreshing_worker
 from tests.api.posts import PostWorld, post_world, posts_settings
 from tests.saturation import crowded_places
 
@@ -290,6 +293,32 @@ async def test_a_blocked_author_goes_at_once(
     assert theirs.isdisjoint(under_way)
     assert theirs.isdisjoint(anew)
     assert set(anew) >= set(world.author_of) - theirs
+
+
+async def test_a_followees_new_post_comes_and_goes_while_the_ranking_is_kept(
+    api: Api, bearer: Token, world: PostWorld
+) -> None:
+    """Within moments: once it has landed and what ranks was refreshed, in ClickHouse's time."""
+    headers, author = bearer(world.viewer()), world.authors[-1]
+
+    async def until(post: int, is_there: bool) -> None:
+        for _ in range(300):
+            if (post in ids_of(await posts(api, headers, limit=100))) is is_there:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"is it there? {not is_there}")
+
+    with refreshing_worker(world.settings):
+        await asyncio.sleep(2 * POLL_SECONDS)  # the service learns how far it is
+        await posts(api, headers)
+        written = await act(api, bearer(author), "/posts", body="news")
+        post = int(written["post_id"])
+        await until(post, is_there=True)
+        assert (await posts(api, headers))["meta"]["cache_hit"]
+        await act(api, bearer(author), f"/posts/{post}", "DELETE")
+        await until(post, is_there=False)
+    timeline = await posts(api, headers, algo="timeline", limit=100)
+    assert post not in ids_of(timeline)
 
 
 def forget(world: PostWorld, *patterns: str) -> None:

@@ -207,3 +207,28 @@ async def test_the_list_of_large_posts_is_short_and_ends(one: Process) -> None:
     await one.land(10**6)
     await one.large_posts.look()
     assert len(one.large_posts.missing(0, "")) <= POSTS_MOST
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+async def test_a_post_that_has_landed_is_looked_for_until_what_ranks_was_refreshed(
+    one: Process, posts: MadeUpRanking, people: People, is_large: bool
+) -> None:
+    """Ranked once when it has landed, once when it can be in a ranking, and not in between."""
+    reels = MadeUpRanking(Surface.REELS, dict(ITEMS))
+    await one.land(100)
+    for ranking in (posts, reels):
+        await one.first(ranking, people.follower)
+    await one.touches.posted(people.author, None if is_large else [people.follower], 105)
+    await one.land(105, refreshed=100)
+    await one.large_posts.look()
+    assert ids(await one.first(posts, people.follower))[0] == 1
+    ranked = posts.count
+    assert (await one.first(posts, people.follower)).cache_hit
+
+    posts.items = {999: people.author} | ITEMS
+    await one.land(110, refreshed=106)
+    page = await one.first(posts, people.follower)
+    assert (ids(page)[0], page.cache_hit) == (999, False)
+    assert (await one.first(posts, people.follower)).cache_hit
+    assert posts.count == ranked + 1
+    assert (await one.first(reels, people.follower)).cache_hit

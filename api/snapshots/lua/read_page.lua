@@ -11,7 +11,8 @@
 --
 -- Found     {verdict, 1, mark, its position, session, meta, total, next position, chosen places
 --            (0: all before the next position), place, lowest place, first block, blocks, position
---            the head was ranked at, large posts it was checked for}
+--            the head was ranked at, position that what ranks was made of, large posts it was checked
+--            for}
 -- Not found {verdict, 0, mark, its position, 1 when this caller shall rank, seen today, seen
 --            yesterday, hidden users and scores}
 -- Refused   {verdict}
@@ -33,16 +34,16 @@ if ARGV[9] ~= '' then
 end
 
 local snapshot, shown, session = KEYS[3], KEYS[4], ''
-local ranked_position, checked = '0', ''
+local ranked_position, refreshed_position, checked = '0', '0', ''
 if ARGV[2] ~= 'cursor' then
     local head = redis.call(
-        'HMGET', KEYS[2], 'session', 'made_ms', 'release_ms', 'mark', 'position', 'checked'
+        'HMGET', KEYS[2], 'session', 'made_ms', 'release_ms', 'mark', 'position', 'refreshed', 'checked'
     )
     if head[1] and tonumber(head[2]) >= tonumber(ARGV[5])
         and tonumber(head[3]) >= tonumber(ARGV[6])
         and (ARGV[2] == 'any head' or head[4] == mark) then
         session = head[1]
-        ranked_position, checked = head[5], head[6] or ''
+        ranked_position, refreshed_position, checked = head[5], head[6], head[7] or ''
         snapshot = ARGV[7] .. 'snapshot:' .. session .. ':0'
         shown = ARGV[7] .. 'shown:' .. session
     else
@@ -119,5 +120,5 @@ if from <= to then
 end
 return {
     verdict, 1, mark, wanted_position, session, stored[1], total, position, chosen, place, lowest,
-    first, blocks, ranked_position, checked
+    first, blocks, ranked_position, refreshed_position, checked
 }

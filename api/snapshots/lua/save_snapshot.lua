@@ -5,15 +5,15 @@
 -- ARGV  1 snapshot seconds, 2 seconds the last good one is kept, 3 'head' or '', 4 session,
 --       5 made ms, 6 release ms, 7 key prefix, 8 lock token, 9 mark it was ranked under, 10 field
 --       of the viewer's mark now ('' when no touch matters), 11 position it was ranked at,
---       12 large posts it has, 13 number of shown lists n, then n pairs of generation and packed
---       ids, then the pairs of field and value
+--       12 position that what ranks was made of, 13 large posts it has, 14 number of shown lists n,
+--       then n pairs of generation and packed ids, then the pairs of field and value
 local ttl, kept = tonumber(ARGV[1]), tonumber(ARGV[2])
-local lists = tonumber(ARGV[13])
-local fields = 14 + 2 * lists
+local lists = tonumber(ARGV[14])
+local fields = 15 + 2 * lists
 
 redis.call('HSET', KEYS[1], unpack(ARGV, fields))
 redis.call('EXPIRE', KEYS[1], ttl)
-if lists > 0 then redis.call('HSET', KEYS[2], unpack(ARGV, 14, fields - 1)) end
+if lists > 0 then redis.call('HSET', KEYS[2], unpack(ARGV, 15, fields - 1)) end
 redis.call('EXPIRE', KEYS[2], ttl)
 
 if ARGV[3] == 'head' then
@@ -28,7 +28,7 @@ if ARGV[3] == 'head' then
         if head[1] then redis.call('EXPIRE', ARGV[7] .. 'snapshot:' .. head[1] .. ':0', ttl) end
         redis.call(
             'HSET', KEYS[3], 'session', ARGV[4], 'made_ms', ARGV[5], 'release_ms', ARGV[6],
-            'mark', ARGV[9], 'position', ARGV[11], 'checked', ARGV[12]
+            'mark', ARGV[9], 'position', ARGV[11], 'refreshed', ARGV[12], 'checked', ARGV[13]
         )
         redis.call('EXPIRE', KEYS[3], math.max(kept, ttl))
         redis.call('EXPIRE', KEYS[1], math.max(kept, ttl))
