@@ -110,14 +110,16 @@ def posts_fallback(
     """
     Read posts with 50 clients while ClickHouse hangs, and while it is killed; needs many readers.
 
-    Fails when a page is refused.
+    Fails when a page is refused, or feeds are not ranked again afterwards.
     """
     settings, system = running(data_dir)
     report = measure_fallback(settings, system, seconds)
     note("posts-fallback", {"report": report})
     tell(report, as_json, show_fallback)
     if not report.is_served:
-        fail("pages were refused, or none came from Postgres")
+        fail(
+            "pages were refused, or did not come from Postgres meanwhile, or not ranked afterwards"
+        )
         raise typer.Exit(1)
 
 
