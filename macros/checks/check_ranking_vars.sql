@@ -10,6 +10,14 @@
             {{ exceptions.raise_compiler_error(name ~ ' must be above 0, not ' ~ var(name)) }}
         {%- endif -%}
     {%- endfor -%}
+    {%- for one, other in [
+        ('suggestion_weight_shared_rate', 'suggestion_weight_affinity_rate'),
+        ('discovery_weight_closeness_rate', 'discovery_weight_growth_rate'),
+    ] -%}
+        {%- if (var(one) + var(other) - 1) | abs > 0.000001 or not 0 <= var(one) <= 1 -%}
+            {{ exceptions.raise_compiler_error(one ~ ' and ' ~ other ~ ' must add up to 1') }}
+        {%- endif -%}
+    {%- endfor -%}
     {#- A post is forgotten as seen after the seen window; it must have left the feed by then. -#}
     {%- if var('post_window_days') > var('seen_window_days') -%}
         {{ exceptions.raise_compiler_error(
@@ -52,5 +60,23 @@
         'post_refresh_seconds',
         'trending_refresh_seconds',
         'trending_posts_refresh_seconds',
+        'follower_refresh_seconds',
+        'growth_window_hours',
+        'suggestion_followers_sample_users',
+        'suggestion_most_followings_users',
+        'growing_chart_users',
+        'suggestion_read_followees_users',
+        'suggestion_followees_users',
+        'suggestion_second_degree_users',
+        'suggestion_affinity_users',
+        'suggested_users',
+        'co_watch_refresh_seconds',
+        'co_watch_window_days',
+        'co_watch_viewers',
+        'co_watch_per_viewer_creators',
+        'co_watch_similar_creators',
+        'discovery_watched_creators',
+        'discovery_growing_creators',
+        'creators_to_discover',
     ]) }}
 {%- endmacro -%}

@@ -39,8 +39,8 @@ ENTITIES = [
     entity("users", f"id, coalesce(username, ''), {CREATED}", f"user_id, username, {TO_CREATED}"),
     entity(
         "follows",
-        f"follower_id, followee_id, {CREATED}",
-        f"follower_id, followee_id, {TO_CREATED}",
+        f"follower_id, followee_id, {CREATED}, coalesce({MS.format('ended_at')}, 0)",
+        f"follower_id, followee_id, {TO_CREATED}, {TO_MS.format('ended_at')}",
     ),
     entity("blocks", f"blocker_id, blocked_id, {CREATED}", f"blocker_id, blocked_id, {TO_CREATED}"),
     entity(

@@ -220,3 +220,30 @@ def test_a_post_names_followers_up_to_a_limit_and_reads_no_more(postgres: Connec
         after = postgres.execute(read).fetchone()
     assert before is not None
     assert after == (before[0] + 101, before[1])
+
+
+def test_a_follow_knows_when_it_last_ended(postgres_url: str) -> None:
+    """Also after it was made again: who comes and goes is no new follower."""
+    with psycopg.connect(postgres_url, autocommit=True) as postgres:
+        postgres.execute("insert into app.users (id) values (1), (2)")
+
+        def follow() -> tuple[bool, bool, bool]:
+            row = postgres.execute(
+                "select deleted, ended_at is null, coalesce(created_at > ended_at, true) "
+                "from app.follows where follower_id = 1"
+            ).fetchone()
+            assert row is not None
+            return row
+
+        postgres.execute("select app.follow_user(1, 2)")
+        assert follow() == (False, True, True)
+        postgres.execute("select app.unfollow_user(1, 2)")
+        assert follow() == (True, False, False)
+        ended = postgres.execute("select ended_at from app.follows").fetchone()
+        postgres.execute("select app.unfollow_user(1, 2)")
+        postgres.execute("select app.follow_user(1, 2)")
+        assert follow() == (False, False, True)
+        assert postgres.execute("select ended_at from app.follows").fetchone() == ended
+        postgres.execute("select app.block_user(2, 1)")
+        assert follow() == (True, False, False)
+        assert postgres.execute("select ended_at from app.follows").fetchone() != ended
