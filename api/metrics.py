@@ -21,6 +21,9 @@ STORE_SECONDS = Histogram(
 STORE_FAILURES = Counter(
     "nova_store_call_failures", "Calls to a store that failed or took too long (count)", ("store",)
 )
+STORE_CROWDED = Counter(
+    "nova_store_call_crowded", "Calls to a store that got no place in time (count)", ("store",)
+)
 FEED_PAGES = Counter(
     "nova_feed_pages",
     "Pages served, by where they came from (count)",

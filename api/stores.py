@@ -29,7 +29,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from api.metrics import STORE_FAILURES, STORE_SECONDS
+from api.metrics import STORE_CROWDED, STORE_FAILURES, STORE_SECONDS
 from api.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -39,6 +39,8 @@ E = TypeVar("E", bound=Exception)
 
 CLICKHOUSE_FAILURES_TO_OPEN = 5  # consecutive (count)
 CLICKHOUSE_OPEN_SECONDS = 2.0
+# Connections for what never waits for a place: looking for a new release, health (count).
+SMALL_QUERIES = 2
 REDIS_FAILURES_TO_OPEN = 5  # consecutive (count)
 REDIS_OPEN_SECONDS = 1.0
 POSTGRES_FAILURES_TO_OPEN = 5  # consecutive (count)
@@ -189,13 +191,34 @@ class ClickHouse:
         self._url = settings.clickhouse_url
         self._timeout_seconds = settings.clickhouse_timeout_ms / 1000
         self._pool_max = settings.clickhouse_pool_max
+        self._places = asyncio.Semaphore(settings.clickhouse_pool_max)
+        self._wait_seconds = settings.clickhouse_wait_ms / 1000
         self._client: AsyncClient | None = None
         self._connecting = asyncio.Lock()
         self.breaker = Breaker("clickhouse", CLICKHOUSE_FAILURES_TO_OPEN, CLICKHOUSE_OPEN_SECONDS)
 
     async def query(self, sql: str, parameters: Mapping[str, Any]) -> QueryResult:
-        """Run one SELECT, columns first; raises `StoreUnavailableError` for any failure."""
-        return await self.breaker.run(lambda: self._query(sql, parameters), self._timeout_seconds)
+        """
+        Run one SELECT, columns first; raises `StoreUnavailableError` for any failure.
+
+        At most `clickhouse_pool_max` run at once. Whoever waits for a place in vain is told the
+        same, but not the circuit: a crowd does not mean that ClickHouse is ill, and without the
+        limit all of it would be too late together.
+        """
+        if self.breaker.is_refusing:
+            raise StoreUnavailableError(self.breaker.store)
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await self._places.acquire()
+        except TimeoutError as exc:
+            STORE_CROWDED.labels(self.breaker.store).inc()
+            raise StoreUnavailableError(self.breaker.store) from exc
+        try:
+            return await self.breaker.run(
+                lambda: self._query(sql, parameters), self._timeout_seconds
+            )
+        finally:
+            self._places.release()
 
     async def query_beside_breaker(self, sql: str) -> QueryResult:
         """Run a small query that neither opens nor closes the circuit."""
@@ -227,8 +250,8 @@ class ClickHouse:
                         dsn=self._url,
                         connect_timeout=self._timeout_seconds,
                         send_receive_timeout=self._timeout_seconds,
-                        connector_limit=self._pool_max,
-                        connector_limit_per_host=self._pool_max,
+                        connector_limit=self._pool_max + SMALL_QUERIES,
+                        connector_limit_per_host=self._pool_max + SMALL_QUERIES,
                         autogenerate_session_id=False,
                         tz_mode="aware",
                         query_limit=0,

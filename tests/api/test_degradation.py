@@ -10,7 +10,12 @@ import msgspec
 import pytest
 
 from api.settings import Settings
-from api.stores import CLICKHOUSE_FAILURES_TO_OPEN, CLICKHOUSE_OPEN_SECONDS
+from api.stores import (
+    CLICKHOUSE_FAILURES_TO_OPEN,
+    CLICKHOUSE_OPEN_SECONDS,
+    ClickHouse,
+    StoreUnavailableError,
+)
 from tests.api.conftest import Api, Catalogue, Token, ids_of, new_id, page, serving, walk
 from tests.api.proxy import Proxy
 
@@ -162,3 +167,24 @@ async def test_the_service_starts_while_every_store_is_down(
         assert ready.status_code == 503
         assert ready.json()["failing"] == ["clickhouse", "postgres", "redis"]
         assert (await api.get("/health")).status_code == 503
+
+
+async def test_a_crowd_is_turned_away_in_turn_and_opens_no_circuit(settings: Settings) -> None:
+    """One place: who cannot have it in time is refused, although ClickHouse is well."""
+    narrow = msgspec.structs.replace(
+        settings, clickhouse_pool_max=1, clickhouse_wait_ms=200, clickhouse_timeout_ms=20_000
+    )
+    clickhouse = ClickHouse(narrow)
+    try:
+        await clickhouse.query("select 1", {})
+        nap = asyncio.create_task(clickhouse.query("select sleep(2)", {}))
+        await asyncio.sleep(0)
+        crowd = [clickhouse.query("select 1", {}) for _ in range(2 * CLICKHOUSE_FAILURES_TO_OPEN)]
+        outcomes = await asyncio.gather(*crowd, return_exceptions=True)
+        assert not nap.done()
+        assert all(isinstance(outcome, StoreUnavailableError) for outcome in outcomes)
+        assert clickhouse.breaker.is_closed
+        await nap
+        assert (await clickhouse.query("select 42", {})).result_set == [[42]]
+    finally:
+        await clickhouse.close()
