@@ -37,7 +37,9 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
 
-CLICKHOUSE_FAILURES_TO_OPEN = 5  # consecutive (count)
+# Consecutive (count). Fewer than there are places: when all of them hang, the circuit opens as the
+# first ones time out, and not only after a second round.
+CLICKHOUSE_FAILURES_TO_OPEN = 3
 CLICKHOUSE_OPEN_SECONDS = 2.0
 # Connections for what never waits for a place: looking for a new release, health (count).
 SMALL_QUERIES = 2
@@ -192,10 +194,15 @@ class ClickHouse:
         self._timeout_seconds = settings.clickhouse_timeout_ms / 1000
         self._pool_max = settings.clickhouse_pool_max
         self._places = asyncio.Semaphore(settings.clickhouse_pool_max)
-        self._wait_seconds = settings.clickhouse_wait_ms / 1000
+        # Whoever gets a place has at least half of the time left to use it.
+        self._wait_seconds = min(settings.clickhouse_wait_ms / 1000, self._timeout_seconds / 2)
         self._client: AsyncClient | None = None
         self._connecting = asyncio.Lock()
-        self.breaker = Breaker("clickhouse", CLICKHOUSE_FAILURES_TO_OPEN, CLICKHOUSE_OPEN_SECONDS)
+        self.breaker = Breaker(
+            "clickhouse",
+            min(CLICKHOUSE_FAILURES_TO_OPEN, settings.clickhouse_pool_max),
+            CLICKHOUSE_OPEN_SECONDS,
+        )
 
     async def query(self, sql: str, parameters: Mapping[str, Any]) -> QueryResult:
         """
@@ -203,10 +210,11 @@ class ClickHouse:
 
         At most `clickhouse_pool_max` run at once. Whoever waits for a place in vain is told the
         same, but not the circuit: a crowd does not mean that ClickHouse is ill, and without the
-        limit all of it would be too late together.
+        limit all of it would be too late together. The wait is part of the query's time.
         """
         if self.breaker.is_refusing:
             raise StoreUnavailableError(self.breaker.store)
+        began_at = time.monotonic()
         try:
             async with asyncio.timeout(self._wait_seconds):
                 await self._places.acquire()
@@ -214,8 +222,9 @@ class ClickHouse:
             STORE_CROWDED.labels(self.breaker.store).inc()
             raise StoreUnavailableError(self.breaker.store) from exc
         try:
+            waited = time.monotonic() - began_at
             return await self.breaker.run(
-                lambda: self._query(sql, parameters), self._timeout_seconds
+                lambda: self._query(sql, parameters), self._timeout_seconds - waited
             )
         finally:
             self._places.release()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from api.settings import Settings
 from api.stores import (
@@ -186,5 +187,31 @@ async def test_a_crowd_is_turned_away_in_turn_and_opens_no_circuit(settings: Set
         assert clickhouse.breaker.is_closed
         await nap
         assert (await clickhouse.query("select 42", {})).result_set == [[42]]
+    finally:
+        await clickhouse.close()
+
+
+def failed_calls() -> float:
+    """Calls to ClickHouse that were made and failed, by this process."""
+    return REGISTRY.get_sample_value("nova_store_call_failures_total", {"store": "clickhouse"}) or 0
+
+
+async def test_places_that_all_hang_open_the_circuit_in_one_round(
+    settings: Settings, clickhouse_proxy: Proxy
+) -> None:
+    """Nobody who waits for a place becomes one more who hangs."""
+    line = msgspec.structs.replace(
+        settings, clickhouse_url=clickhouse_proxy.url, clickhouse_timeout_ms=2_000
+    )
+    clickhouse = ClickHouse(line)
+    try:
+        await clickhouse.query("select 1", {})
+        clickhouse_proxy.slow(30)
+        before = failed_calls()
+        crowd = [clickhouse.query("select 1", {}) for _ in range(10 * line.clickhouse_pool_max)]
+        outcomes = await asyncio.gather(*crowd, return_exceptions=True)
+        assert all(isinstance(outcome, StoreUnavailableError) for outcome in outcomes)
+        assert clickhouse.breaker.is_refusing
+        assert failed_calls() - before == line.clickhouse_pool_max
     finally:
         await clickhouse.close()
