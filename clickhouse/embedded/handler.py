@@ -123,6 +123,7 @@ class Handler:
         self._password = password
         self.pool = Pool(engine)
         self.sessions = Sessions(engine)
+        self._memory = statements.Memory()
 
     def handle(self, http: HttpConnection, head: Request) -> bool:
         """Answer a request; False when the connection cannot be used any more."""
@@ -201,6 +202,7 @@ class Handler:
                 *(http, asked, headers, writer, connection, outcome),
                 self._running,
                 self._engine.formats,
+                self._memory,
             )
             if split is not None:
                 runner.insert(split, text)
@@ -310,6 +312,7 @@ class _Runner:
         outcome: _Outcome,
         running: Running,
         formats: Mapping[str, str],
+        memory: statements.Memory,
     ) -> None:
         self._http = http
         self._asked = asked
@@ -319,6 +322,7 @@ class _Runner:
         self._outcome = outcome
         self._running = running
         self._formats = formats
+        self._memory = memory
         self.progress = _Progress(time.perf_counter())
 
     def insert(self, split: statements.InsertSplit, text: _Text) -> None:
@@ -348,8 +352,7 @@ class _Runner:
 
     def statement(self, sql: bytes, keyword: str, tables: list[forms.ExternalTable]) -> None:
         """Anything else."""
-        raw = self._connection.raw
-        kind, count = raw.classify(sql)
+        kind, count, bare_sql, explicit_format = self._taken_apart(sql)
         if count > 1:
             raise ClickHouseError(SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed)")
         is_read_only = kind in ("READ_ONLY", "UNKNOWN")
@@ -361,7 +364,7 @@ class _Runner:
             self._outcome.is_tainted = True
         changes_session = in_session and keyword in ("SET", "USE")
         self._prepare({} if changes_session else self._asked.settings)
-        bare_sql, output_format = self._choose_format(sql)
+        output_format = self._choose_format(explicit_format)
         if keyword == "KILL":
             sql = self._running.translate_kill(sql)
         marker = f"/* query_id: {uuid.uuid4().hex} */"
@@ -378,16 +381,28 @@ class _Runner:
             if self.progress.result_rows == 0 and output_format == "Native" and is_read_only:
                 self._write_native_header(statements.without_end(bare_sql), keyword)
 
-    def _choose_format(self, sql: bytes) -> tuple[bytes, str]:
-        """The statement without its `format X`, and the format of the answer."""
+    def _taken_apart(self, sql: bytes) -> statements.Remembered:
+        """What the statement is; from memory when it has come before."""
+        # A session may have set another dialect, in which the same text is something else.
+        memory = None if self._outcome.in_session else self._memory
+        known = memory.find(sql) if memory else None
+        if known is None:
+            known = statements.Remembered(
+                *self._connection.raw.classify(sql), *statements.split_format(sql, self._formats)
+            )
+            if memory and known.kind == "READ_ONLY":
+                memory.keep(sql, known)
+        return known
+
+    def _choose_format(self, explicit: str | None) -> str:
+        """The format of the answer, which the statement's own `format X` decides."""
         asked = self._asked.default_format
-        bare_sql, explicit = statements.split_format(sql, self._formats)
         output_format = explicit or self._formats.get(asked.lower(), asked)
         self._headers["X-ClickHouse-Format"] = output_format
         self._headers["Content-Type"] = _CONTENT_TYPES.get(
             output_format, "text/plain; charset=UTF-8"
         )
-        return bare_sql, output_format
+        return output_format
 
     @contextmanager
     def _external(self, tables: list[forms.ExternalTable]) -> Iterator[None]:

@@ -8,6 +8,8 @@ begins, and a trailing `format X`. It works on bytes because the data after an i
 from __future__ import annotations
 
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -27,6 +29,10 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+# Of `Memory`: how many statements (count), and how long they are (bytes).
+_REMEMBERED_MAX = 64
+_REMEMBERED_BYTES_MIN = 1 << 10
+_REMEMBERED_BYTES_MAX = 1 << 16
 _DATA_START = re.compile(rb"[ \t\f]*;?[ \t\f]*\r?\n?")
 
 
@@ -46,6 +52,43 @@ class InsertSplit(NamedTuple):
     statement: bytes
     format: str
     data_start: int
+
+
+class Remembered(NamedTuple):
+    """What only depends on a statement's text: its class, how many it is, and its format."""
+
+    kind: str
+    statement_count: int
+    bare_sql: bytes
+    explicit_format: str | None
+
+
+class Memory:
+    """
+    Statements that come again and again, the long ones: taking one apart costs as much as running
+    a small one. Those used last, `_REMEMBERED_MAX` at most; short ones are not worth a place.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[bytes, Remembered] = OrderedDict()
+
+    def find(self, sql: bytes) -> Remembered | None:
+        """Return what is known of a statement, if it has come before."""
+        with self._lock:
+            known = self._known.get(sql)
+            if known is not None:
+                self._known.move_to_end(sql)
+            return known
+
+    def keep(self, sql: bytes, known: Remembered) -> None:
+        """Remember a statement; forgets the one that was not asked for for longest."""
+        if not _REMEMBERED_BYTES_MIN <= len(sql) <= _REMEMBERED_BYTES_MAX:
+            return
+        with self._lock:
+            self._known[sql] = known
+            while len(self._known) > _REMEMBERED_MAX:
+                self._known.popitem(last=False)
 
 
 class NeedMoreError(Exception):

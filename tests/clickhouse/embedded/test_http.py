@@ -11,6 +11,9 @@ import lz4.frame
 import pytest
 import zstandard
 
+from clickhouse.embedded import statements
+from clickhouse.embedded.errors import SYNTAX_ERROR
+
 from .conftest import EmbeddedServer
 
 
@@ -338,3 +341,35 @@ def test_insert_settings_reach_the_insert(server: EmbeddedServer, table: str) ->
     row = f'insert into {table} format JSONEachRow {{"id": 1, "more": 2}}'
     assert server.ask(row, input_format_skip_unknown_fields=0).code == 117
     assert server.ask(row, input_format_skip_unknown_fields=1).status == 200
+
+
+def test_a_long_statement_that_comes_again_is_what_it_was(
+    server: EmbeddedServer, table: str
+) -> None:
+    """It is taken apart once; parameters, the format asked for and its effects are of each time."""
+    padding = f"/* {'x' * 2_000} */"
+    count = f"select {{n:UInt8}} as n, count() as rows {padding} from {table}"
+    for n in (1, 2):
+        server.ask(f"insert into {table} values ({n}, 'a')")
+        assert server.ask(count, param_n=n).text == f"{n}\t{n}\n"
+        assert server.ask(count, param_n=7, default_format="CSV").text == f"7,{n}\n"
+        assert server.ask(f"{count} format TSVWithNames", param_n=7).text == f"n\trows\n7\t{n}\n"
+    insert = f"insert into {table} select 3, 'b' {padding}"
+    for _ in range(2):
+        assert server.ask(insert).status == 200
+        assert server.ask(f"{count}; {count}", param_n=1).code == SYNTAX_ERROR
+    assert server.ask(count, param_n=0).text == "0\t4\n"
+
+
+def test_only_so_many_statements_are_remembered() -> None:
+    memory = statements.Memory()
+    known = statements.Remembered("READ_ONLY", 1, b"", None)
+    texts = [b"select %d" % number + b" " * 2_000 for number in range(70)]
+    for text in texts:
+        memory.keep(text, known)
+        assert memory.find(texts[0]) is known, "what is asked for stays"
+    assert memory.find(texts[1]) is None
+    assert memory.find(texts[69]) is known
+    for text in (b"select 1", b"select 1" + b" " * 70_000):
+        memory.keep(text, known)
+        assert memory.find(text) is None, "not worth a place, or too large for one"
