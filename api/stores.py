@@ -18,6 +18,7 @@ import psycopg
 import structlog
 from circuitbreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker
 from clickhouse_connect.driver import AsyncClient, create_async_client
+from clickhouse_connect.driver.exceptions import DatabaseError
 from clickhouse_connect.driver.query import QueryResult
 from msgspec import Struct
 from psycopg import AsyncConnection, errors
@@ -31,6 +32,7 @@ from redis.exceptions import RedisError
 
 from api.metrics import STORE_CROWDED, STORE_FAILURES, STORE_SECONDS
 from api.settings import Settings
+from api.views import ViewTexts
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +55,8 @@ POSTGRES_RECONNECT_SECONDS = 0.5
 # The server ends a slow statement itself and the connection lives on; a line on which nothing
 # comes even then is cut.
 POSTGRES_CUT_SECONDS = 0.25
+# What ClickHouse says of a table, a column or a function that is not there (codes of its errors).
+GONE_BELOW_A_VIEW = frozenset({8, 10, 16, 36, 46, 47, 53, 60})
 PING_SECONDS = 1.0  # a store that needs longer for nothing is down to whoever asks
 
 
@@ -198,6 +202,7 @@ class ClickHouse:
         self._wait_seconds = min(settings.clickhouse_wait_ms / 1000, self._timeout_seconds / 2)
         self._client: AsyncClient | None = None
         self._connecting = asyncio.Lock()
+        self.views = ViewTexts()
         self.breaker = Breaker(
             "clickhouse",
             min(CLICKHOUSE_FAILURES_TO_OPEN, settings.clickhouse_pool_max),
@@ -207,6 +212,8 @@ class ClickHouse:
     async def query(self, sql: str, parameters: Mapping[str, Any]) -> QueryResult:
         """
         Run one SELECT, columns first; raises `StoreUnavailableError` for any failure.
+
+        Serving views that it calls are written out (`api/views.py`).
 
         At most `clickhouse_pool_max` run at once. Whoever waits for a place in vain is told the
         same, but not the circuit: a crowd does not mean that ClickHouse is ill, and without the
@@ -224,7 +231,7 @@ class ClickHouse:
         try:
             waited = time.monotonic() - began_at
             return await self.breaker.run(
-                lambda: self._query(sql, parameters), self._timeout_seconds - waited
+                lambda: self._query_written_out(sql, parameters), self._timeout_seconds - waited
             )
         finally:
             self._places.release()
@@ -236,6 +243,17 @@ class ClickHouse:
                 return await self._query(sql, {})
         except Exception as exc:
             raise StoreUnavailableError("clickhouse") from exc
+
+    async def _query_written_out(self, sql: str, parameters: Mapping[str, Any]) -> QueryResult:
+        written_out = self.views.written_out(sql)
+        try:
+            return await self._query(written_out, parameters)
+        except DatabaseError as exc:
+            if written_out == sql or exc.code not in GONE_BELOW_A_VIEW:
+                raise
+        # A build has replaced what the view reads, and the view, since its text was read.
+        self.views.forget()
+        return await self._query(sql, parameters)
 
     async def _query(self, sql: str, parameters: Mapping[str, Any]) -> QueryResult:
         client = await self._connected()
