@@ -26,6 +26,10 @@ FIRST_ID = 7_100_000_000_000_000_000  # this file's ids; past 2^53, as real ones
 VIEWERS = [FIRST_ID + number for number in range(200)]
 SOME_VIEWERS = VIEWERS[:24]
 CREATORS = [0, *(FIRST_ID + 1000 + number for number in range(60))]
+# What ranking a list that needs no filling may read (count): own rows, the chart, and per followee
+# and creator of affinity a granule or two. One creator read whole would be 5,000 more here.
+ROWS_READ_MAX = 20_000
+
 STRANGERS = [0, FIRST_ID + 999_999, 2**64 - 1]
 
 
@@ -373,13 +377,14 @@ def served_feed(
     as_of: datetime,
     variant: str = "default",
     shown: Sequence[int] | None = None,
+    surface: str = "feed__reels",
 ) -> list[tuple[int, int, str]]:
     """Ask the serving view; checks that places are 1, 2, 3, …"""
     arguments = (
         "viewer_id = {viewer:UInt64}, as_of = {as_of:DateTime64(3, 'UTC')},"
         " variant = {variant:String}"
     )
-    view = "feed__reels" if shown is None else "feed__reels_after"
+    view = surface if shown is None else f"{surface}_after"
     if shown is not None:
         arguments += ", shown = {shown:Array(UInt64)}"
     found = client.query(
@@ -411,6 +416,27 @@ def test_every_viewer_is_served_what_the_reference_ranks(
     assert sources == set(SOURCES), enough
     assert 0 in creators, enough
     assert ties > len(viewers), enough
+
+
+def test_the_core_is_the_feed_unless_that_has_to_be_filled(
+    client: Client, world: World, now: datetime
+) -> None:
+    """First lists and what follows forty of them; the API asks the core first."""
+    filled = 0
+    for viewer in [*VIEWERS[:60], *STRANGERS]:
+        shown: list[int] | None = None
+        for _ in range(2):
+            core = served_feed(client, viewer, now, shown=shown, surface="feed__reels_core")
+            feed = expected_feed(world, viewer, now, "default", shown or [])
+            if len(core) >= VARS["fill_below_videos"]:
+                assert core == feed, viewer
+            else:
+                filled += 1
+                strong = {row for row in feed if not row[2].startswith("fill_")}
+                assert strong <= set(core), viewer
+                assert {source for _, _, source in core} <= set(SOURCES[:3]), viewer
+            shown = [video_id for video_id, _, _ in feed[:40]]
+    assert 10 < filled < 100, "a world in which all or none are filled checks too little"
 
 
 def test_what_viewers_saw_stands_on_the_lists_they_are_served_from(world: World) -> None:
@@ -469,10 +495,10 @@ def test_viewers_differ(client: Client, now: datetime) -> None:
     assert len(heads) > len(SOME_VIEWERS) * 0.9
 
 
-def rows_read(client: Client, viewer: int, as_of: datetime) -> int:
+def rows_read(client: Client, viewer: int, as_of: datetime, view: str = "feed__reels_core") -> int:
     """Return how many rows ClickHouse read to rank one feed."""
     summary = client.query(
-        "select * from nova.feed__reels(viewer_id = {viewer:UInt64},"
+        f"select * from nova.{view}(viewer_id = {{viewer:UInt64}},"
         " as_of = {as_of:DateTime64(3, 'UTC')}, variant = 'default')",
         parameters={"viewer": viewer, "as_of": as_of},
     ).summary
@@ -497,7 +523,8 @@ def test_a_feed_reads_no_more_when_its_creators_have_a_long_past(
             ).result_rows
         ),
     ]
-    before = {viewer: rows_read(client, viewer, now) for viewer in viewers}
+    before = {viewer: rows_read(client, viewer, now, "feed__reels") for viewer in viewers}
+    core_before = {viewer: rows_read(client, viewer, now) for viewer in viewers}
 
     published = now - timedelta(hours=2_500)
     client.insert(
@@ -510,6 +537,10 @@ def test_a_feed_reads_no_more_when_its_creators_have_a_long_past(
     )
     refresh_ranking(own_clickhouse_url)
 
-    after = {viewer: rows_read(client, viewer, now) for viewer in viewers}
+    after = {viewer: rows_read(client, viewer, now, "feed__reels") for viewer in viewers}
+    core_after = {viewer: rows_read(client, viewer, now) for viewer in viewers}
     # What fills is read in blocks that double; one creator read whole would be 5,000 more.
     assert all(after[viewer] < before[viewer] + 4_000 for viewer in viewers), (before, after)
+    growth = {viewer: core_after[viewer] - core_before[viewer] for viewer in viewers}
+    assert max(growth.values()) < 1_000, growth
+    assert max(core_after.values()) < ROWS_READ_MAX, core_after

@@ -1,0 +1,25 @@
+-- What follows these items in a viewer's ranking at an instant as `feed_after` has it, best first,
+-- when its sources make a page without being filled; fewer rows say that they do not.
+select
+    video_id,
+    creator_id,
+    score_ppm,
+    source,
+    title,
+    view_count,
+    like_count,
+    share_count,
+    comment_count,
+    completion_rate,
+    thumbnail_url,
+    created_at,
+    score_ppm / 1000000 as ranking_score,
+    duration_ms / 1000 as duration_seconds
+from
+    nova.feed__reels_core_after(
+        viewer_id = {viewer_id:UInt64},
+        as_of = {as_of:DateTime64(3, 'UTC')},
+        variant = {variant:String},
+        shown = {shown:Array(UInt64)}
+    )
+order by position
