@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Any
 
 import msgspec
@@ -171,11 +171,17 @@ class PostWriter:
         return Post(str(row["post_id"]), str(viewer_id), row["created_at"])
 
     async def delete(self, viewer_id: int, post_id: int) -> None:
-        """Take a post back; again changes nothing."""
+        """Take a post back; again changes nothing. It leaves everybody's later pages at once."""
+        touches = self._writes.touches
+
+        def effects(row: DictRow) -> Iterable[Awaitable[None]]:
+            deletion = Touch(viewer_id=viewer_id, deleted_posts=[post_id])
+            return (touches.note(deletion), *self._fan_out(viewer_id)(row))
+
         await self._writes.write(
             SQL["delete_post"],
             {"viewer_id": viewer_id, "item_id": post_id},
-            self._fan_out(viewer_id),
+            effects,
             names=ITEM_NAMES,
         )
 

@@ -15,7 +15,14 @@ from api.cursor import Cursor, Surface
 from api.limits import CHARGE_LUA, WINDOW_MS, Limiter, Verdict, viewer_key
 from api.settings import Settings
 from api.snapshots import seen
-from api.snapshots.exclusions import NOTHING, Exclusions, hidden_key, hidden_users
+from api.snapshots.exclusions import (
+    NOTHING,
+    Exclusions,
+    deleted_key,
+    hidden_key,
+    hidden_users,
+    packed_id,
+)
 from api.snapshots.snapshot import (
     BLOCK_ITEMS,
     HIGHEST_KEY,
@@ -212,6 +219,7 @@ class SnapshotStore:
                     *seen.keys(owner.viewer_id, item_type),
                     touched_key(owner.viewer_id),
                     hidden_key(owner.viewer_id),
+                    deleted_key(item_type),
                 ],
                 args=[
                     self._limiter.per_minute if is_charged else 0,
@@ -326,8 +334,25 @@ class SnapshotStore:
         )
         return Snapshot.unpack(key, dict(fields)) if b"places" in fields else None
 
+    async def deleted(self, owner: Owner, item_ids: Sequence[int]) -> frozenset[int]:
+        """Return which of some items were deleted."""
+        if not item_ids:
+            return frozenset()
+        scores = cast(
+            "list[float | None]",
+            await self._redis.run(
+                lambda: self._redis.client.zmscore(
+                    deleted_key(owner.surface.item_type),
+                    cast("list[str]", [packed_id(item) for item in item_ids]),
+                )
+            ),
+        )
+        return frozenset(
+            item for item, score in zip(item_ids, scores, strict=True) if score is not None
+        )
+
     async def excluded(self, owner: Owner) -> Exclusions:
-        """Return what must not be on the viewer's pages."""
+        """Return what the viewer wants on no page."""
 
         async def read() -> list[Any]:
             pipeline = self._redis.client.pipeline(transaction=False)

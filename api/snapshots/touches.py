@@ -7,7 +7,7 @@ no clock is compared. Beside the mark stands the write's position in change capt
 ranking to wait for (`landed.py`).
 
 What must leave every later page, also of snapshots that exist, needs no ranking: what was seen
-goes into the seen filter, who is hidden into a set, and pages are cut without both.
+goes into the seen filter, who is hidden and what was deleted into sets, and pages are cut without.
 
 Nothing here depends on the order in which touches arrive, also from several processes.
 """
@@ -33,7 +33,14 @@ from api.counters.counts import ItemType
 from api.metrics import TOUCHES_LATE, TOUCHES_LOST
 from api.settings import Settings
 from api.snapshots import seen
-from api.snapshots.exclusions import HIDDEN_MOST, Hiding, hidden_key
+from api.snapshots.exclusions import (
+    DELETED_MOST,
+    HIDDEN_MOST,
+    Hiding,
+    deleted_key,
+    hidden_key,
+    packed_id,
+)
 from api.snapshots.largeposts import POSTS_KEPT_SECONDS, POSTS_KEY, POSTS_MOST
 from api.stores import RedisStore, StoreUnavailableError
 
@@ -70,13 +77,13 @@ class Call(NamedTuple):
 
 class Touch(Struct, frozen=True, kw_only=True):
     """
-    What one write changes for one viewer.
+    What one write changes for one viewer, and, where it deletes posts, for everybody.
 
     `txid` is the write's transaction, None when nothing was written; it counts when `is_reranked`.
     Then first pages of feeds of these types of items are ranked anew, and with `follows` the users
     the viewer is suggested, after the write has landed in ClickHouse or a bounded wait. Seen items
     and hidden users leave every later page at once, also of snapshots made before; who is hidden no
-    longer comes back.
+    longer comes back. Deleted posts leave everybody's.
     """
 
     viewer_id: int
@@ -86,11 +93,18 @@ class Touch(Struct, frozen=True, kw_only=True):
     seen_videos: Sequence[int] = ()
     seen_posts: Sequence[int] = ()
     hidings: Sequence[Hiding] = ()
+    deleted_posts: Sequence[int] = ()
 
     @property
     def is_empty(self) -> bool:
         """Say whether it changes nothing."""
-        return not (self.is_reranked or self.seen_videos or self.seen_posts or self.hidings)
+        return not (
+            self.is_reranked
+            or self.seen_videos
+            or self.seen_posts
+            or self.hidings
+            or self.deleted_posts
+        )
 
 
 def touched_key(viewer_id: int) -> str:
@@ -172,6 +186,7 @@ class Touches:
             seen.keys(touch.viewer_id, "video")[0],
             seen.keys(touch.viewer_id, "post")[0],
             hidden_key(touch.viewer_id),
+            deleted_key("post"),
         ]
         item_types = touch.item_types if touch.is_reranked else ()
         arguments: list[Any] = [
@@ -181,6 +196,8 @@ class Touches:
             HIDDEN_MOST,
             packed_hashes(touch.seen_videos),
             packed_hashes(touch.seen_posts),
+            b"".join(map(packed_id, touch.deleted_posts)),
+            DELETED_MOST,
             len(item_types),
             *item_types,
         ]

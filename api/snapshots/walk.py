@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
+import msgspec
 import structlog
 from msgspec import Struct
 
@@ -205,7 +206,7 @@ class Walks:
         snapshot, is_kept = await self._fresh(walk, need, shall_rank=shall_rank(reply))
         if reply is None or not is_kept:
             walk.fall_to("no_cache")
-        return await walk.page(snapshot.slice(0, limit, walk.excluded), limit)
+        return await walk.page(await self.cut(walk, snapshot, 0, limit), limit)
 
     async def next_page(
         self, rankings: Rankings, viewer_id: int, cursor: Cursor, limit: int
@@ -225,7 +226,7 @@ class Walks:
         except StoreUnavailableError as exc:
             raise unavailable() from exc
         walk.fall_to(standing.degraded)
-        piece = standing.snapshot.slice(standing.position, limit, walk.excluded)
+        piece = await self.cut(walk, standing.snapshot, standing.position, limit)
         return await walk.page(piece, limit)
 
     async def since(
@@ -240,7 +241,7 @@ class Walks:
         for ranking in rankings:
             walk = Walk(self, rankings, ranking, viewer_id, cursor.variant, verdict=verdict)
             try:
-                excluded = await self.excluded(walk.owner)
+                walk.excluded = await self.excluded(walk.owner)
                 snapshot = await self._now(walk, cursor)
                 known = await self._known(self._walk_of(rankings, viewer_id, cursor), cursor)
                 break
@@ -248,6 +249,7 @@ class Walks:
                 verdict = walk.verdict
         else:
             raise unavailable()
+        excluded = await self._excluded_of(walk, snapshot.ids)
         unseen = [
             item.body
             for item in snapshot.items
@@ -675,8 +677,23 @@ class Walks:
         """Return since when a snapshot has to be from to be a first page."""
         return now_ms() - self._fresh_seconds[owner.surface.item_type] * 1000
 
+    async def cut(self, walk: Walk, snapshot: Snapshot, position: int, limit: int) -> Slice:
+        """Return a page's worth of a snapshot, without what must not be on it by now."""
+        ids = snapshot.ids[position:]
+        return snapshot.slice(position, limit, await self._excluded_of(walk, ids))
+
+    async def _excluded_of(self, walk: Walk, item_ids: Sequence[int]) -> Exclusions:
+        """Return what is to be left out of some items; nothing while Redis is away."""
+        if walk.excluded is None:
+            walk.excluded = await self.excluded(walk.owner)
+        if walk.owner.surface.item_type != "post" or walk.excluded is NOTHING:  # Redis is away
+            return walk.excluded
+        owner = walk.owner
+        deleted = await self._optional(lambda: self._store.deleted(owner, item_ids))
+        return msgspec.structs.replace(walk.excluded, deleted=deleted or frozenset())
+
     async def excluded(self, owner: Owner) -> Exclusions:
-        """Return what must not be on the viewer's pages; nothing while Redis is away."""
+        """Return what the viewer wants on no page; nothing while Redis is away."""
         return await self._optional(lambda: self._store.excluded(owner)) or NOTHING
 
     async def keep(self, owner: Owner, snapshot: Snapshot, **options: Any) -> bool:
@@ -780,9 +797,7 @@ class Walk:
                 has_more = False
                 break
             self._enter(standing)
-            if self.excluded is None:
-                self.excluded = await self._walks.excluded(self.owner)
-            piece = standing.snapshot.slice(0, limit - len(bodies), self.excluded)
+            piece = await self._walks.cut(self, standing.snapshot, 0, limit - len(bodies))
             bodies += piece.bodies
             at = self._cursor(piece)
         FEED_PAGES.labels(self.surface.slug, self.degraded, str(self.is_hit).lower()).inc()

@@ -295,6 +295,35 @@ async def test_a_blocked_author_goes_at_once(
     assert set(anew) >= set(world.author_of) - theirs
 
 
+async def test_a_deleted_post_leaves_everybodys_pages_at_once(
+    api: Api, bearer: Token, world: PostWorld
+) -> None:
+    """Also of who is told nothing, from the page they have and those they are on their way to."""
+    follower, stranger = (bearer(world.viewer(follows)) for follows in (None, []))
+    walks = []
+    for reader in (follower, stranger):
+        first = await posts(api, reader, limit=20)
+        ahead = await posts(api, reader, cursor=first["next_cursor"], limit=20)
+        walks.append((reader, first, ahead))
+    # Of the first page and the next of each.
+    gone = {
+        next(post for post in ids_of(body) if post in world.author_of)
+        for _, *bodies in walks
+        for body in bodies
+    }
+    for post in gone:
+        await act(api, bearer(world.author_of.pop(post)), f"/posts/{post}", "DELETE")
+    for reader, first, ahead in walks:
+        after = await posts(api, reader, cursor=first["next_cursor"], limit=20)
+        left = [post for post in ids_of(ahead) if post not in gone]
+        assert len(left) < len(ids_of(ahead))
+        assert ids_of(after)[: len(left)] == left
+        assert (len(after["data"]), after["meta"]["cache_hit"]) == (20, True)
+        again = await posts(api, reader, limit=100)
+        assert gone.isdisjoint(ids_of(again))
+        assert again["meta"]["cache_hit"] is (reader is stranger)
+
+
 async def test_a_followees_new_post_comes_and_goes_while_the_ranking_is_kept(
     api: Api, bearer: Token, world: PostWorld
 ) -> None:

@@ -12,7 +12,9 @@ from prometheus_client import REGISTRY
 
 from api.cursor import Surface
 from api.settings import Settings
+from api.snapshots.exclusions import DELETED_MOST, deleted_key, packed_id
 from api.snapshots.largeposts import CHECKS_AT_ONCE, POSTS_KEY, POSTS_MOST
+from api.snapshots.touches import KEPT_SECONDS, Touch
 from api.stack.ports import free_port
 from api.stores import StoreUnavailableError
 from tests.api.conftest import new_id
@@ -232,3 +234,83 @@ async def test_a_post_that_has_landed_is_looked_for_until_what_ranks_was_refresh
     assert (await one.first(posts, people.follower)).cache_hit
     assert posts.count == ranked + 1
     assert (await one.first(reels, people.follower)).cache_hit
+
+
+# ---------- deleted posts
+
+
+def deletion(*posts: int) -> Touch:
+    """What the author's process notes when posts are taken back."""
+    return Touch(viewer_id=77, deleted_posts=posts)
+
+
+async def test_deleted_posts_leave_every_page_of_snapshots_that_exist(
+    one: Process, settings: Settings, posts: MadeUpRanking
+) -> None:
+    """Anybody's, filled from behind; videos of the same number stay."""
+    reels = MadeUpRanking(Surface.REELS, dict(ITEMS))
+    viewer = new_id()
+    first = await one.first(posts, viewer, 10)
+    await one.first(reels, viewer, 10)
+    async with process(settings) as other:
+        await other.touches.note(deletion(2, 11, 13, *range(15, 31)))
+    rest = [12, 14, *range(31, 61)]
+
+    again = await one.first(posts, viewer, 10)
+    assert (ids(again), again.cache_hit) == ([1, *range(3, 11), 12], True)
+    later = await one.next(posts, viewer, first, 10)
+    assert (ids(later), later.cache_hit) == (rest[:10], True)
+    assert ids(await one.next(posts, viewer, later, 50)) == rest[10:]
+    assert ids(await one.first(reels, viewer, 3)) == [1, 2, 3]
+
+
+async def test_deleted_posts_do_not_come_back_where_python_cuts(
+    one: Process, posts: MadeUpRanking
+) -> None:
+    """What ranks may not know yet; nor when an older snapshot is all there is."""
+    viewer = new_id()
+    first = await one.first(posts, viewer, 3)
+    assert first.next_cursor
+    cursor = one.cursors.decode(first.next_cursor, viewer, frozenset(Surface))
+    await one.touches.note(deletion(2, 61), Touch(viewer_id=viewer, is_reranked=True))
+    anew = await one.first(posts, viewer, 3)
+    assert (ids(anew), anew.cache_hit) == ([1, 3, 4], False)
+
+    posts.items = ITEMS | dict.fromkeys(range(61, 64), 77)
+    await one.touches.note(Touch(viewer_id=viewer, is_reranked=True))
+    since = await one.walks.since([posts], viewer, cursor, 10, first.next_cursor)
+    assert ids(since) == [62, 63]
+
+    await one.touches.note(Touch(viewer_id=viewer, is_reranked=True), deletion(3))
+    posts.is_away = True
+    stale = await one.first(posts, viewer, 3)
+    assert (ids(stale), stale.degraded) == ([1, 4, 5], "stale")
+
+
+async def test_a_walk_whose_snapshot_is_lost_goes_on_without_deleted_posts(
+    one: Process, posts: MadeUpRanking
+) -> None:
+    viewer = new_id()
+    first = await one.first(posts, viewer, 3)
+    client = one.stores.redis.client
+    await client.flushdb()
+    await one.touches.note(deletion(5))
+    later = await one.next(posts, viewer, first, 3)
+    assert (ids(later), later.cache_hit) == ([4, 6, 7], False)
+
+
+async def test_the_set_of_deleted_posts_is_bounded_and_ends(
+    one: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By age first, as a page can be older than none of them; then by number."""
+    client, key = one.stores.redis.client, deleted_key("post")
+    await client.zadd(key, {packed_id(1): 0})
+    await one.touches.note(deletion(2), deletion(3))
+    assert await client.zrange(key, 0, -1) == [packed_id(2), packed_id(3)]
+    assert 0 < await client.ttl(key) <= KEPT_SECONDS
+
+    monkeypatch.setattr("api.snapshots.touches.DELETED_MOST", 4)
+    assert DELETED_MOST > 4
+    await one.touches.note(*(deletion(post) for post in range(4, 10)))
+    assert await client.zcard(key) == 4
+    assert await client.zscore(key, packed_id(9))

@@ -1,20 +1,19 @@
 -- What one viewer's write changes for their later pages, whoever serves them.
 --
--- KEYS  1 touched, 2 seen videos of today, 3 seen posts of today, 4 hidden users
+-- KEYS  1 touched, 2 seen videos of today, 3 seen posts of today, 4 hidden users, 5 deleted posts
 -- ARGV  1 mark, 2 position of the write ('' for none, 'now' for this clock), 3 seconds kept,
 --       4 most hidden users, 5 videos seen and 6 posts seen (start and step of each, 16 bits),
---       7 number n of types of items to be ranked anew, then these, then pairs of score and user
---       hidden or not (see exclusions.py)
+--       7 posts deleted (8 bytes each), 8 most deleted posts, 9 number n of types of items to be
+--       ranked anew, then these, then pairs of score and user hidden or not (see exclusions.py)
 -- touches.py writes the constants in front: BITS, HASHES, as read_page.lua has them.
 --
 -- Ids are 8 bytes and never become numbers. Positions and scores do: they stay below 2^53.
 local kept, most_hidden = ARGV[3], tonumber(ARGV[4])
 
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local position = ARGV[2]
-if position == 'now' then
-    local now = redis.call('TIME')
-    position = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
-end
+if position == 'now' then position = string.format('%.0f', now_ms) end
 
 local function touch(item_type)
     redis.call('HSET', KEYS[1], item_type, ARGV[1])
@@ -35,13 +34,22 @@ local function see(key, items)
     redis.call('EXPIRE', key, kept)
 end
 
-local types = tonumber(ARGV[7])
-for i = 8, 7 + types do touch(ARGV[i]) end
+local function delete(posts)
+    if posts == '' then return end
+    for i = 1, #posts, 8 do redis.call('ZADD', KEYS[5], now_ms, string.sub(posts, i, i + 7)) end
+    redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now_ms - kept * 1000)
+    redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -1 - ARGV[8])
+    redis.call('EXPIRE', KEYS[5], kept)
+end
+
+local types = tonumber(ARGV[9])
+for i = 10, 9 + types do touch(ARGV[i]) end
 if types > 0 then redis.call('EXPIRE', KEYS[1], kept) end
 see(KEYS[2], ARGV[5])
 see(KEYS[3], ARGV[6])
-for i = 8 + types, #ARGV, 2 do redis.call('ZADD', KEYS[4], 'GT', ARGV[i], ARGV[i + 1]) end
-if 8 + types <= #ARGV then
+delete(ARGV[7])
+for i = 10 + types, #ARGV, 2 do redis.call('ZADD', KEYS[4], 'GT', ARGV[i], ARGV[i + 1]) end
+if 10 + types <= #ARGV then
     redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -1 - most_hidden)
     redis.call('EXPIRE', KEYS[4], kept)
 end

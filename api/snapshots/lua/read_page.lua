@@ -1,9 +1,9 @@
 -- One page in one round trip: charges the viewer (`charge` of limits.lua stands above), finds the
--- snapshot, leaves out what was seen or hidden since it was made, and keeps alive what the walk
--- needs.
+-- snapshot, leaves out what was seen, hidden or deleted since it was made, and keeps alive what the
+-- walk needs.
 --
 -- KEYS  1 limit, 2 head, 3 snapshot and 4 shown (of a cursor), 5 lock, 6 seen today, 7 yesterday,
---       8 touched, 9 hidden users
+--       8 touched, 9 hidden users, 10 deleted items
 -- ARGV  1 requests per window (0: charge nothing), 2 'head', 'any head' or 'cursor', 3 position,
 --       4 items, 5 oldest head ms, 6 oldest release ms, 7 key prefix, 8 lock token ('' for none),
 --       9 field of the viewer's mark and 10 of its position ('' when no touch matters)
@@ -27,6 +27,7 @@ end
 
 local seen = {redis.call('GET', KEYS[6]) or '', redis.call('GET', KEYS[7]) or ''}
 local are_hidden = redis.call('EXISTS', KEYS[9]) == 1
+local are_deleted = redis.call('EXISTS', KEYS[10]) == 1
 local mark, wanted_position = '', '0'
 if ARGV[9] ~= '' then
     local touched = redis.call('HMGET', KEYS[8], ARGV[9], ARGV[10])
@@ -79,7 +80,28 @@ local function is_in(bitmap, start, step)
     return true
 end
 
+local position, wanted = tonumber(ARGV[3]), tonumber(ARGV[4])
+
+-- Which of the next places are of deleted items, and up to which one this is known: a page's worth
+-- is looked up at once, and the next only where the page is not full by then.
+local deleted, known = {}, position
+local function look_up_deleted()
+    local first, last = known, math.min(known + wanted, total) - 1
+    known = last + 1
+    if not are_deleted or last < first then return end
+    local ids = {}
+    for index = first, last do
+        ids[#ids + 1] = string.sub(places, index * PLACE + 1, index * PLACE + 8)
+    end
+    for i, score in ipairs(redis.call('ZMSCORE', KEYS[10], unpack(ids))) do
+        if score then deleted[first + i - 1] = true end
+    end
+end
+look_up_deleted()
+
 local function is_excluded(index)
+    if index == known then look_up_deleted() end
+    if deleted[index] then return true end
     local at = index * PLACE
     local a, b, c, d = string.byte(places, at + 19, at + 22)
     local start, step = a * 256 + b, c * 256 + d
@@ -89,9 +111,8 @@ local function is_excluded(index)
     return score and tonumber(score) % 2 == 1
 end
 
-local position, wanted = tonumber(ARGV[3]), tonumber(ARGV[4])
 local chosen, from, to = 0, position, position - 1
-if seen[1] == '' and seen[2] == '' and not are_hidden then
+if seen[1] == '' and seen[2] == '' and not are_hidden and next(deleted) == nil then
     position = math.max(position, math.min(position + wanted, total))
     to = position - 1
 else
