@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from api.stores import Breaker
+from api.metrics import STORE_CROWDED
+from api.stores import Breaker, StoreUnavailableError
 
 T = TypeVar("T")
 
@@ -25,33 +26,59 @@ class OptionalReads(Generic[T]):
     def __init__(self, name: str, places: int, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
         self.circuit = Breaker(name, FAILURES_TO_OPEN, OPEN_SECONDS)
+        self._places_max = places
         self._places = asyncio.Semaphore(places)
         self._reads: set[asyncio.Task[T]] = set()
+        self._late: set[asyncio.Task[T]] = set()  # whose callers have given up
 
     async def run(self, read: Callable[[], Awaitable[T]]) -> T:
         """
         Return what `read` returns; raises `StoreUnavailableError` when it fails or takes too long.
 
-        Waiting for a place is part of the time.
+        A place is waited for at most half of the time, which the read then has for itself. Whoever
+        waits in vain is told the same, but not the circuit: a crowd does not mean that Postgres is
+        ill. Nobody waits behind reads that are late, every one of them.
         """
-        return await self.circuit.run(lambda: self._begin(read), self._timeout_seconds)
+        if self.circuit.is_refusing:
+            raise StoreUnavailableError(self.circuit.store)
+        await self._place()
+        if self.circuit.is_refusing:
+            self._places.release()
+            raise StoreUnavailableError(self.circuit.store)
+        task = self._begin(read)
+        try:
+            return await self.circuit.run(lambda: asyncio.shield(task), self._timeout_seconds)
+        except StoreUnavailableError:
+            if not task.done():
+                self._late.add(task)
+            raise
 
     async def close(self) -> None:
         """Let reads under way finish; each is bounded by the timeout of Postgres."""
         await asyncio.gather(*self._reads, return_exceptions=True)
 
-    async def _begin(self, read: Callable[[], Awaitable[T]]) -> T:
+    async def _place(self) -> None:
+        """Take a place; raises `StoreUnavailableError` when there is none in time."""
+        try:
+            if len(self._late) == self._places_max:
+                raise TimeoutError
+            async with asyncio.timeout(self._timeout_seconds / 2):
+                await self._places.acquire()
+        except TimeoutError as exc:
+            STORE_CROWDED.labels(self.circuit.store).inc()
+            raise StoreUnavailableError(self.circuit.store) from exc
+
+    def _begin(self, read: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
         """
         Read in a task of its own, which a caller that gives up leaves alone.
 
         To cancel a query means waiting for a server that does not answer. The read holds its place
         until it ends, so that a slow Postgres meets no more of them than there are places.
         """
-        await self._places.acquire()
         task = asyncio.create_task(self._read(read))
         self._reads.add(task)
         task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        return task
 
     async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
         return await read()
@@ -59,5 +86,6 @@ class OptionalReads(Generic[T]):
     def _ended(self, task: asyncio.Task[T]) -> None:
         self._places.release()
         self._reads.discard(task)
+        self._late.discard(task)
         if not task.cancelled():
             task.exception()  # told to whoever waited

@@ -12,7 +12,7 @@ import pytest
 
 from api.settings import Settings
 from api.stack.ports import free_port
-from api.stores import CLICKHOUSE_FAILURES_TO_OPEN, CLICKHOUSE_OPEN_SECONDS
+from api.stores import CLICKHOUSE_FAILURES_TO_OPEN
 from tests.api.conftest import (
     POSTS,
     Api,
@@ -93,7 +93,6 @@ def said(body: dict[str, Any]) -> tuple[str, str, bool]:
 
 async def ranked_again(api: Api, headers: dict[str, str]) -> dict[str, Any]:
     """Ask for first pages until one is ranked in ClickHouse; the timeline stands in till then."""
-    await asyncio.sleep(CLICKHOUSE_OPEN_SECONDS + 0.1)
     for _ in range(100):
         body = await posts(api, headers)
         if body["meta"]["algo"] == "ch":

@@ -11,6 +11,7 @@ import pytest
 from api.cursor import Surface
 from api.settings import Settings
 from api.snapshots.walk import Page
+from api.stores import Breaker
 from tests.api.conftest import new_id
 from tests.api.feeds import MadeUpRanking, Process, ids, process, until
 from tests.conftest import settings_on
@@ -68,6 +69,7 @@ async def open_circuit(one: Process, feed: Feed) -> None:
 
 
 async def test_nobody_asks_while_the_circuit_is_open(one: Process, feed: Feed) -> None:
+    feed.ranking.circuit = Breaker("posts", failures_to_open=3, open_seconds=600)
     await open_circuit(one, feed)
     asked = feed.ranking.count
     pages = await asyncio.gather(*(first(one, feed, new_id()) for _ in range(50)))
@@ -81,7 +83,7 @@ async def test_one_finds_out_whether_it_is_well_and_does_not_wait_for_it(
 ) -> None:
     """All are answered while the store hangs; what it says at last is there for the next."""
     await open_circuit(one, feed)
-    await asyncio.sleep(1.1)
+    await until(lambda: not feed.ranking.circuit.is_refusing)
     feed.ranking.is_away = False
     feed.ranking.gate.clear()
     asked = feed.ranking.count
