@@ -84,6 +84,13 @@ class Rules:
                     known,
                 )
             }
+            self.unwanted = set(
+                postgres.execute(
+                    "select distinct user_id, item_id from app.events where item_type = 'post'"
+                    " and action = 'not_interested' and user_id = any(%(viewers)s)",
+                    known,
+                ).fetchall()
+            )
             self.follows = set(
                 postgres.execute(
                     "select follower_id, followee_id from app.follows"
@@ -118,6 +125,8 @@ class Rules:
             seen_at = self.seen.get((viewer, item.post_id))
             if seen_at is not None and seen_at > item.as_of - SEEN_WINDOW:
                 yield f"{item.post_id} was seen at {seen_at}"
+            if (viewer, item.post_id) in self.unwanted:
+                yield f"{item.post_id} is of no interest to them"
             if item.counters != self.counters.get(item.post_id, (0, 0, 0, 0, 0)):
                 yield f"{item.post_id} has counters {item.counters}"
             is_recent = created_at > item.as_of - FOLLOWEE_WINDOW

@@ -80,6 +80,16 @@ having max(watched_at) > now() - toIntervalDay({{ var('seen_window_days') }})
 union all
 
 select
+    'is of no interest to them' as wrong,
+    post_id
+from {{ source('raw', 'not_interested_posts_current') }}
+where
+    user_id = {{ viewer }}
+    and post_id in (select arrayJoin(cast({{ post_ids }} as Array(UInt64))))
+
+union all
+
+select
     'is their own, or of somebody in a block with them' as wrong,
     post_id
 from places

@@ -6,6 +6,7 @@
         'sig_viewer_author__affinity',
         'raw.follows_current',
         'raw.blocks_current',
+        'raw.not_interested_posts_current',
     ],
 ) }}
 

@@ -1,6 +1,7 @@
 -- hidden_posts(viewer, posts, authors, seen_since): which of these posts a viewer may not be shown:
--- their own, those they have seen since, and those of whom they block or who blocks them. Seen is
--- what raw.user_watch_history calls seen: a view, whichever way it was reported.
+-- their own, those they have seen since, those they are not interested in, and those of whom they
+-- block or who blocks them. Seen is what raw.user_watch_history calls seen: a view, whichever way it
+-- was reported.
 --
 -- Reads what it is asked about, never all that a viewer has seen, nor all who block them.
 create or replace function app.hidden_posts(
@@ -29,6 +30,13 @@ begin
             and events.action = 'view'
             and events.item_id = any(p_post_ids)
             and events.event_time > p_seen_since
+        union all
+        select exclusions.post_id
+        from app.not_interested_posts as exclusions
+        where
+            exclusions.user_id = p_viewer_id
+            and exclusions.post_id = any(p_post_ids)
+            and not exclusions.deleted
     );
 
     v_authors := array(
@@ -62,5 +70,5 @@ end;
 $$;
 
 comment on function app.hidden_posts(bigint, bigint[], bigint[], timestamptz) is
-'Those of some posts that are a viewer''s own, that they have seen, or whose author is in a block '
-'with them.';
+'Those of some posts that are a viewer''s own, that they have seen or are not interested in, or '
+'whose author is in a block with them.';

@@ -12,7 +12,7 @@ begin
         and finished_at is null;
 
     analyze app.users, app.follows, app.sounds, app.videos, app.video_engagement, app.posts,
-    app.post_engagement, app.likes, app.not_interested, app.events;
+    app.post_engagement, app.likes, app.not_interested, app.not_interested_posts, app.events;
 end;
 $$;
 

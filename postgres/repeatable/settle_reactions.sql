@@ -15,6 +15,7 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_events app.events[] := p_events;
+    v_exclusions app.events[];
 begin
     if exists (select 1 from unnest(p_events) where action in ('like', 'unlike')) then
         -- A row to lock for every pair, saying "not liked" so far; for unlikes too, else a like that
@@ -131,36 +132,53 @@ begin
         ) as kept;
     end if;
 
-    if exists (
-        select 1
-        from unnest(v_events)
-        where
-            action = 'not_interested'
-            and item_type = 'video'
-    ) then
+    if exists (select 1 from unnest(v_events) where action = 'not_interested') then
+        v_exclusions := array(
+            select event
+            from unnest(v_events) as event
+            where
+                event.action = 'not_interested'
+                and not exists (
+                    select 1
+                    from app.events
+                    where
+                        events.event_time = event.event_time
+                        and events.idempotent_key = event.idempotent_key
+                )
+        );
+
         insert into app.not_interested as exclusions (user_id, video_id, created_at)
         select
-            event.user_id,
-            event.item_id,
-            min(event.event_time)
-        from unnest(v_events) as event
-        where
-            event.action = 'not_interested'
-            and event.item_type = 'video'
-            and not exists (
-                select 1
-                from app.events
-                where
-                    events.event_time = event.event_time
-                    and events.idempotent_key = event.idempotent_key
-            )
+            user_id,
+            item_id,
+            min(event_time)
+        from unnest(v_exclusions)
+        where item_type = 'video'
         group by
-            event.user_id,
-            event.item_id
+            user_id,
+            item_id
         order by
-            event.user_id,
-            event.item_id
+            user_id,
+            item_id
         on conflict (user_id, video_id) do update set
+            deleted = false,
+            created_at = excluded.created_at
+        where exclusions.deleted;
+
+        insert into app.not_interested_posts as exclusions (user_id, post_id, created_at)
+        select
+            user_id,
+            item_id,
+            min(event_time)
+        from unnest(v_exclusions)
+        where item_type = 'post'
+        group by
+            user_id,
+            item_id
+        order by
+            user_id,
+            item_id
+        on conflict (user_id, post_id) do update set
             deleted = false,
             created_at = excluded.created_at
         where exclusions.deleted;
@@ -171,16 +189,26 @@ begin
             from unnest(v_events) as event
             where
                 event.action <> 'not_interested'
-                or event.item_type <> 'video'
-                or exists (
-                    select 1
-                    from app.not_interested as exclusions
-                    where
-                        exclusions.user_id = event.user_id
-                        and exclusions.video_id = event.item_id
-                        and exclusions.created_at = event.event_time
-                        and exclusions._txid = pg_current_xact_id()::text::bigint
-                )
+                or case event.item_type
+                    when 'video' then exists (
+                        select 1
+                        from app.not_interested as exclusions
+                        where
+                            exclusions.user_id = event.user_id
+                            and exclusions.video_id = event.item_id
+                            and exclusions.created_at = event.event_time
+                            and exclusions._txid = pg_current_xact_id()::text::bigint
+                    )
+                    else exists (
+                        select 1
+                        from app.not_interested_posts as exclusions
+                        where
+                            exclusions.user_id = event.user_id
+                            and exclusions.post_id = event.item_id
+                            and exclusions.created_at = event.event_time
+                            and exclusions._txid = pg_current_xact_id()::text::bigint
+                    )
+                end
         );
     end if;
 

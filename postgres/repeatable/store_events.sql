@@ -6,8 +6,8 @@
 -- liked (an unlike of what is not; "not interested" twice), which downstream would count as a
 -- second like.
 --
--- Why two calls cannot deadlock: each locks in one order: users, likes, "not interested", events,
--- video counters, post counters, and inside each by key. Hence one call per transaction: a second
+-- Why two calls cannot deadlock: each locks in one order: users, likes, "not interested" (videos,
+-- then posts), events, video counters, post counters, and inside each by key. Hence one call per transaction: a second
 -- one would begin again at the top while holding locks further down.
 --
 -- Joins by key only (the settings below): a plan made while a table was empty would read all of

@@ -66,6 +66,11 @@ ENTITIES = [
         f"user_id, video_id, {TO_CREATED}",
     ),
     entity(
+        "not_interested_posts",
+        f"user_id, post_id, {CREATED}",
+        f"user_id, post_id, {TO_CREATED}",
+    ),
+    entity(
         "posts",
         f"id, author_id, body, array_to_string(hashtags, '|'), {CREATED}",
         f"post_id, author_id, body, arrayStringConcat(hashtags, '|'), {TO_CREATED}",

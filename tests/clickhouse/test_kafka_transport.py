@@ -162,6 +162,7 @@ def test_events_after_the_pull_transport_are_counted_and_earlier_ones_are_not(
         ("blocks", {"blocker_id": ID, "blocked_id": 2}, f"blocker_id = {ID}"),
         ("sounds", {"id": ID, "name": "song", "is_original": True}, f"sound_id = {ID}"),
         ("not_interested", {"user_id": ID, "video_id": 2}, f"user_id = {ID}"),
+        ("not_interested_posts", {"user_id": ID, "post_id": 2}, f"user_id = {ID}"),
         (
             "posts",
             {"id": ID, "author_id": 2, "body": "text", "hashtags": []},

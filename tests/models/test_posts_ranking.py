@@ -62,6 +62,7 @@ class World:
     followees: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     excluded_authors: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     seen: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    unwanted: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     actions: dict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -84,6 +85,7 @@ def candidates(world: World, viewer: int, as_of: datetime, shown: Sequence[int])
         post.post_id
         for post in public
         if post.post_id not in world.seen[viewer]
+        and post.post_id not in world.unwanted[viewer]
         and post.post_id not in shown
         and post.author_id not in world.excluded_authors[viewer]
         and post.author_id != viewer
@@ -198,7 +200,7 @@ def make_world(client: Client, now: datetime) -> None:
     # A version that lost: this post has another author and another time.
     posts.append([posts[1][0], AUTHORS[9], hour, False, 4])
     post_ids = [post[0] for post in posts]
-    follows, blocks, watches, reactions = [], [], [], []
+    follows, blocks, watches, unwanted, reactions = [], [], [], [], []
     for number, viewer in enumerate(VIEWERS):
         follows += [[viewer, author, number % 7 == 3, 2] for author in dice.sample(AUTHORS, 9)]
         blocks += [[viewer, author, False, 1] for author in dice.sample(AUTHORS, 2)]
@@ -209,6 +211,11 @@ def make_world(client: Client, now: datetime) -> None:
                 [viewer, "post", post_id, now - timedelta(days=days), 1]
                 for post_id in dice.sample(post_ids, count)
             ]
+        # Said for ever; some took it back.
+        for post_id in dice.sample(post_ids, 60):
+            unwanted.append([viewer, post_id, False, 1])
+            if post_id % 4 == 3:
+                unwanted.append([viewer, post_id, True, 2])
         watches.append([viewer, "video", post_ids[0], now - timedelta(days=1), 1])
         for author in dice.sample(AUTHORS, [0, 1, 12][number % 3]):
             day = (now - timedelta(days=dice.choice([1, 60, 100]))).date()
@@ -236,6 +243,7 @@ def make_world(client: Client, now: datetime) -> None:
         ),
         "follows": (["follower_id", "followee_id", "deleted", "_version"], follows),
         "blocks": (["blocker_id", "blocked_id", "deleted", "_version"], blocks),
+        "not_interested_posts": (["user_id", "post_id", "deleted", "_version"], unwanted),
         "user_watch_history": (
             ["user_id", "item_type", "item_id", "watched_at", "watches"],
             watches,
@@ -288,6 +296,10 @@ def read_world(client: Client, now: datetime) -> World:
     ):
         if watched_at.replace(tzinfo=UTC) > now - timedelta(days=VARS["seen_window_days"]):
             world.seen[user].add(post_id)
+    for user, post_id in rows(
+        "select user_id, post_id from raw.not_interested_posts final where not deleted"
+    ):
+        world.unwanted[user].add(post_id)
     history: dict[int, Counter[int]] = defaultdict(Counter)
     for user, author, day, likes, comments, views in rows(
         "select user_id, author_id, day, likes, comments, views from raw.user_author_90d"
@@ -357,7 +369,7 @@ def test_every_viewer_is_served_what_the_reference_ranks(
         assert served == expected_feed(world, viewer, now, "default"), viewer
         ids = {row[0] for row in served}
         assert len(ids) == len(served)
-        assert not ids & world.seen[viewer]
+        assert not ids & (world.seen[viewer] | world.unwanted[viewer])
         assert not {row[1] for row in served} & {viewer, *world.excluded_authors[viewer]}
         sources |= {row[3] for row in served}
         authors |= {row[1] for row in served}
@@ -376,11 +388,12 @@ def test_a_variant_nobody_defined_ranks_as_default(
     assert served_feed(client, VIEWERS[2], now, "gone") == served_feed(client, VIEWERS[2], now)
 
 
-def test_what_viewers_saw_stands_on_the_lists_they_are_served_from(world: World) -> None:
+def test_what_viewers_saw_or_refused_stands_on_the_lists_they_are_served_from(world: World) -> None:
     """Otherwise an exclusion that is forgotten would go unnoticed."""
     chart = set(world.charts["24h"])
-    seen = [world.seen[viewer] for viewer in VIEWERS]
-    assert sum(bool(chart & posts) for posts in seen) > len(VIEWERS) // 2
+    for excluded in (world.seen, world.unwanted):
+        lists = [excluded[viewer] for viewer in VIEWERS]
+        assert sum(bool(chart & posts) for posts in lists) > len(VIEWERS) // 2
 
 
 def test_a_walk_shows_the_window_once(client: Client, world: World, now: datetime) -> None:
@@ -399,7 +412,7 @@ def test_a_walk_shows_the_window_once(client: Client, world: World, now: datetim
         for post in world.posts.values()
         if post.created_at <= now
         and post.author_id not in {viewer, *world.excluded_authors[viewer]}
-        and post.post_id not in world.seen[viewer]
+        and post.post_id not in world.seen[viewer] | world.unwanted[viewer]
     }
     assert len(shown) == len(set(shown))
     assert set(shown) == allowed

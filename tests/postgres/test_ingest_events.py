@@ -189,22 +189,33 @@ def test_likes_of_events_add_up_to_the_counter(
     assert row == (totals(world).get("likes", 0),) * 2
 
 
-def test_not_interested_hides_the_video_once(
-    ingest: Ingest, event: Event, world: Connection
+@pytest.mark.parametrize(
+    ("item_type", "hidden"),
+    [
+        ("video", "select user_id, video_id from app.not_interested"),
+        ("post", "select user_id, post_id from app.not_interested_posts"),
+    ],
+)
+def test_not_interested_hides_the_item_once(
+    ingest: Ingest, event: Event, world: Connection, item_type: str, hidden: str
 ) -> None:
-    first = event("not_interested", ago=9)
-    assert ingest(first, event("not_interested", ago=8)) == (2, 1)
+    first = event("not_interested", ago=9, item_type=item_type)
+    assert ingest(first, event("not_interested", ago=8, item_type=item_type)) == (2, 1)
     assert ingest(first) == (1, 1)
-    assert ingest(event("not_interested")) == (1, 1)
-    assert world.execute("select user_id, video_id from app.not_interested").fetchall() == [(7, 1)]
+    assert ingest(event("not_interested", item_type=item_type)) == (1, 1)
+    assert world.execute(hidden).fetchall() == [(7, 1)]
     assert stored(world) == ["not_interested"]
 
 
-def test_not_interested_in_a_post_is_an_event(
+def test_a_post_may_be_of_no_interest_where_the_video_of_its_id_is(
     ingest: Ingest, event: Event, world: Connection
 ) -> None:
-    assert ingest(event("not_interested", item_type="post")) == (1, 0)
-    assert stored(world, "item_type") == ["post"]
+    both = [event("not_interested", ago=9, item_type=kind) for kind in ("video", "post")]
+    assert ingest(*both) == (2, 0)
+    world.execute("update app.not_interested_posts set deleted = true")
+    again = [event("not_interested", item_type=kind) for kind in ("video", "post")]
+    assert ingest(*again) == (2, 1)
+    assert sorted(stored(world, "item_type")) == ["post", "post", "video"]
 
 
 # ---------- refusals

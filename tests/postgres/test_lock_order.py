@@ -50,6 +50,7 @@ def fetch(postgres_url: str, query: str, *parameters: Any) -> tuple[Any, ...] | 
         ("post_engagement", "post_id", "post", "impression"),
         ("likes", "item_id", "video", "like"),
         ("not_interested", "video_id", "video", "not_interested"),
+        ("not_interested_posts", "post_id", "post", "not_interested"),
     ],
 )
 def test_a_batch_locks_in_the_order_of_keys(
@@ -72,6 +73,7 @@ def test_a_batch_locks_in_the_order_of_keys(
     world.execute(INGEST, (7, batch(60, action)))
     world.execute(INGEST, (7, batch(30, "unlike")))
     world.execute("update app.not_interested set deleted = true")
+    world.execute("update app.not_interested_posts set deleted = true")
     lock = f"select 1 from app.{table} where {key} = 5 for update"
     with holding(postgres_url, lock):
         call = pool.submit(fetch, postgres_url, INGEST, 7, batch(0, action))

@@ -22,6 +22,7 @@ CAPTURED = {
     "videos": ("entity", ["id"]),
     "video_engagement": ("entity", ["video_id"]),
     "not_interested": ("entity", ["user_id", "video_id"]),
+    "not_interested_posts": ("entity", ["user_id", "post_id"]),
     "posts": ("entity", ["id"]),
     "post_engagement": ("entity", ["post_id"]),
     "events": ("stream", ["event_time", "idempotent_key"]),

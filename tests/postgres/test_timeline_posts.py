@@ -121,7 +121,12 @@ def make_world(connection: Connection) -> None:
     dice = random.Random(20_260_131)
     users = [*AUTHORS, *VIEWERS]
     connection.execute("insert into app.users (id) select unnest(%s::bigint[])", (users,))
-    rows: dict[str, list[tuple[Any, ...]]] = {"posts": [], "follows": [], "blocks": []}
+    rows: dict[str, list[tuple[Any, ...]]] = {
+        "posts": [],
+        "follows": [],
+        "blocks": [],
+        "not_interested_posts": [],
+    }
     views = []
     for number in range(900):
         author = min(dice.choice(AUTHORS), dice.choice(AUTHORS))
@@ -136,6 +141,8 @@ def make_world(connection: Connection) -> None:
             rows["blocks"].append((viewer, author, NOW, dice.random() < 0.3))
         for author in dice.sample(AUTHORS, 1):
             rows["blocks"].append((author, viewer, NOW, dice.random() < 0.3))
+        for post in dice.sample(range(900), 60):
+            rows["not_interested_posts"].append((viewer, post, NOW, dice.random() < 0.3))
         # Not in step with whom they follow: some follow many and have seen little.
         history = number // 3 % 3
         for count, days in ([0, 31], [40, 29], [700, 1])[history : history + 2]:
@@ -154,6 +161,7 @@ def make_world(connection: Connection) -> None:
         "posts": "id, author_id, created_at, deleted, body",
         "follows": "follower_id, followee_id, created_at, deleted",
         "blocks": "blocker_id, blocked_id, created_at, deleted",
+        "not_interested_posts": "user_id, post_id, created_at, deleted",
     }
     with connection.cursor() as cursor:
         for table, values in rows.items():
@@ -205,6 +213,9 @@ class Reference:
             "select user_id, item_id, max(event_time) from app.events"
             " where item_type = 'post' and action = 'view' group by 1, 2"
         )
+        self.unwanted = set(
+            rows("select user_id, post_id from app.not_interested_posts where not deleted")
+        )
 
     def timeline(
         self,
@@ -226,6 +237,7 @@ class Reference:
             if post.post_id not in seen
             and post.post_id not in shown
             and post.author_id != viewer
+            and (viewer, post.post_id) not in self.unwanted
             and not {(viewer, post.author_id), (post.author_id, viewer)} & self.blocks
         ]
         opened = as_of - timedelta(hours=numbers["followee_window_hours"])
@@ -413,6 +425,18 @@ def test_only_a_view_is_seen(small: Connection, event: Event, action: str) -> No
     small.execute("select app.ingest_events(7, %s)", (json.dumps(batch),))
     assert (5 in small_timeline(small)) == (action != "view")
     assert 5 in small_timeline(small, viewer=8, trending=[5])
+
+
+def test_not_interested_is_for_good(small: Connection, event: Event) -> None:
+    small.execute("insert into app.videos (id, creator_id) values (6, 1)")
+    for item_type, item_id in (("post", 5), ("video", 6)):
+        batch = [event("not_interested", item_type=item_type, item_id=item_id)]
+        small.execute("select app.ingest_events(7, %s)", (json.dumps(batch),))
+    # However soon what was seen is forgotten.
+    assert small_timeline(small, trending=[5], seen_window_days=0) == [9, 8, 7, 6, 4, 3, 2, 1, 0]
+    assert 5 in small_timeline(small, viewer=8, trending=[5])
+    small.execute("update app.not_interested_posts set deleted = true")
+    assert small_timeline(small) == NEWEST_FIRST
 
 
 @pytest.mark.parametrize(("ago_days", "is_back"), [(29.9, False), (30.1, True)])
