@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal, NamedTuple, Protocol, cast
 
 import msgspec
@@ -22,9 +23,19 @@ from api.snapshots.walk import Flights, unavailable
 from api.stores import RedisStore, StoreUnavailableError
 from api.surfaces.schemas import Window
 
+# From when on a chart is stale although ClickHouse tells it: three times the longest interval at
+# which charts are counted (`trending_refresh_seconds` of dbt_project.yml).
+COUNTED_SECONDS = 180.0
 FRESH_SECONDS = 60.0  # of a chart in Redis; when it is older, nobody refreshes it ahead
 COPY_SECONDS = 2.0  # how long a process serves its own copy
 RETRY_SECONDS = 1.0  # how long a stale chart is served before ClickHouse is asked again
+
+
+class Counted(NamedTuple):
+    """A chart as ClickHouse has it, top first: ids, and items as JSON."""
+
+    counted_at: datetime | None  # of an empty chart it is not known
+    items: Sequence[tuple[int, bytes]]
 
 
 class ChartSource(Protocol):
@@ -35,20 +46,17 @@ class ChartSource(Protocol):
         """What its charts are called in Redis and in metrics."""
         ...
 
-    async def chart(self, window: Window) -> Sequence[tuple[int, bytes]]:
-        """
-        Return a chart from ClickHouse, top first: ids, and items as JSON.
-
-        Raises `StoreUnavailableError`.
-        """
+    async def chart(self, window: Window) -> Counted:
+        """Return a chart from ClickHouse; raises `StoreUnavailableError`."""
 
     async def deleted(self, ids: Sequence[int]) -> frozenset[int]:
         """Return those that Postgres knows to be deleted; raises `StoreUnavailableError`."""
 
 
 class Chart(Struct, frozen=True):
-    """The chart of a window, as it was read from ClickHouse."""
+    """The chart of a window as it was read from ClickHouse, which had counted it `as_of_ms`."""
 
+    read_at_ms: int
     as_of_ms: int
     item_ids: list[int]
     bodies: list[bytes]
@@ -56,7 +64,12 @@ class Chart(Struct, frozen=True):
     @property
     def age_seconds(self) -> float:
         """Time since it was read."""
-        return time.time() - self.as_of_ms / 1000
+        return time.time() - self.read_at_ms / 1000
+
+    @property
+    def is_counted(self) -> bool:
+        """Say whether ClickHouse had counted it at one of its last turns when it was read."""
+        return self.read_at_ms - self.as_of_ms < COUNTED_SECONDS * 1000
 
     def without(self, ids: frozenset[int]) -> Chart:
         """Return the chart less some items."""
@@ -65,7 +78,9 @@ class Chart(Struct, frozen=True):
             for item_id, body in zip(self.item_ids, self.bodies, strict=True)
             if item_id not in ids
         ]
-        return Chart(self.as_of_ms, [item_id for item_id, _ in kept], [body for _, body in kept])
+        return msgspec.structs.replace(
+            self, item_ids=[item_id for item_id, _ in kept], bodies=[body for _, body in kept]
+        )
 
 
 class ChartPage(NamedTuple):
@@ -90,7 +105,7 @@ class Charts:
     """
     The charts of one surface.
 
-    The order and the points are as of the reading, the counters of now. What was deleted since is
+    The order and the points are as of the counting, the counters of now. What was deleted since is
     left out, also while ClickHouse is away.
     """
 
@@ -104,6 +119,8 @@ class Charts:
         self._newest: dict[Window, Chart] = {}
         # What this process serves, and until when (time.monotonic()).
         self._copies: dict[Window, tuple[float, Reading]] = {}
+        # What of it is told without reading it anew, likewise.
+        self._ids: dict[Window, tuple[float, list[int]]] = {}
         self._flights = Flights()
         self._deletions = OptionalReads[frozenset[int]](
             f"{source.name}-charts", 1, settings.counters_timeout_ms / 1000
@@ -133,14 +150,25 @@ class Charts:
 
         Never raises, and never waits for ClickHouse: it is for when that is away.
         """
+        until, ids = self._ids.get(window, (0.0, []))
+        if time.monotonic() < until:
+            return ids
         chart = await self._kept(window)
-        return chart.item_ids if chart else []
+        if chart is None:
+            return []
+        self._ids[window] = time.monotonic() + COPY_SECONDS, chart.item_ids
+        return chart.item_ids
 
     async def refresh(self, window: Window) -> Chart:
         """Read a chart and keep it in Redis; raises `StoreUnavailableError` of ClickHouse."""
-        as_of_ms = time.time_ns() // 1_000_000
-        items = await self._source.chart(window)
-        chart = Chart(as_of_ms, [item_id for item_id, _ in items], [body for _, body in items])
+        read_at_ms = time.time_ns() // 1_000_000
+        counted_at, items = await self._source.chart(window)
+        chart = Chart(
+            read_at_ms,
+            round(counted_at.timestamp() * 1000) if counted_at else read_at_ms,
+            [item_id for item_id, _ in items],
+            [body for _, body in items],
+        )
         self._newest[window] = chart
         packed = msgspec.msgpack.encode(chart)
         # Without Redis this process has it, and the others read it themselves.
@@ -158,6 +186,8 @@ class Charts:
     async def _read(self, window: Window) -> Reading:
         """Return the best chart there is, and serve it for a while."""
         found = await self._found(window)
+        if not found.chart.is_counted:
+            found = found._replace(degraded="stale")
         reading = found._replace(chart=await self._standing(found.chart))
         seconds = RETRY_SECONDS if reading.degraded == "stale" else COPY_SECONDS
         self._copies[window] = time.monotonic() + seconds, reading
@@ -183,7 +213,7 @@ class Charts:
         ]
         if not charts:
             return None
-        self._newest[window] = newest = max(charts, key=lambda chart: chart.as_of_ms)
+        self._newest[window] = newest = max(charts, key=lambda chart: chart.read_at_ms)
         return newest
 
     async def _in_redis(self, window: Window) -> Chart | None:

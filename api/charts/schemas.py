@@ -14,10 +14,11 @@ class TrendingMeta(Struct, frozen=True):
     """How a chart came about."""
 
     window: Window
-    as_of: Annotated[datetime, Meta(description="When the chart was read")]
+    as_of: Annotated[datetime, Meta(description="When the chart was counted")]
     cache_hit: Annotated[bool, Meta(description="True when an earlier reading was served")]
     degraded: Annotated[
-        Literal["none", "stale"], Meta(description="What was missing: nothing, or ClickHouse")
+        Literal["none", "stale"],
+        Meta(description="What was missing: nothing, or a ClickHouse that counts"),
     ]
     fallback: Annotated[bool, Meta(description="True when an earlier chart had to do")]
     response_time_ms: Annotated[float, Meta(ge=0, description="Time in this service (ms)")]

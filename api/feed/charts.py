@@ -14,7 +14,7 @@ from litestar.params import QueryParameter
 
 from api.auth import ViewerRequest
 from api.charts.http import chart_response
-from api.charts.reader import Charts
+from api.charts.reader import Charts, Counted
 from api.counters.overlay import Overlay, Tail
 from api.counters.store import CounterStore
 from api.errors import problem_specs
@@ -41,12 +41,13 @@ class PostChartSource:
         self._clickhouse = clickhouse
         self._postgres = postgres
 
-    async def chart(self, window: Window) -> Sequence[tuple[int, bytes]]:
+    async def chart(self, window: Window) -> Counted:
         """Return a chart, top first."""
         result = await self._clickhouse.query(
             SQL["trending"], {"window": window.value, "limit": CHART_ITEMS}
         )
-        return [
+        rows = list(rows_of(result))
+        items = [
             (
                 row["post_id"],
                 _encoder.encode(
@@ -65,8 +66,9 @@ class PostChartSource:
                     )
                 ),
             )
-            for row in rows_of(result)
+            for row in rows
         ]
+        return Counted(rows[0]["counted_at"] if rows else None, items)
 
     async def deleted(self, ids: Sequence[int]) -> frozenset[int]:
         """Return the posts that were deleted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from api.charts.reader import Charts
+from api.charts.reader import Charts, Counted
 from api.counters.store import CounterStore
 from api.reels.queries import ReelQueries
 from api.reels.reader import live_reels
@@ -23,10 +23,10 @@ class ReelChartSource:
     def __init__(self, queries: ReelQueries) -> None:
         self._queries = queries
 
-    async def chart(self, window: Window) -> Sequence[tuple[int, bytes]]:
+    async def chart(self, window: Window) -> Counted:
         """Return a chart, top first."""
-        items = await self._queries.trending(window, CHART_ITEMS)
-        return [(item.item_id, item.body) for item in items]
+        counted_at, items = await self._queries.chart(window, CHART_ITEMS)
+        return Counted(counted_at, [(item.item_id, item.body) for item in items])
 
     async def deleted(self, ids: Sequence[int]) -> frozenset[int]:
         """Return nothing: no operation deletes a video."""

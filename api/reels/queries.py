@@ -14,7 +14,7 @@ from api.reels.schemas import Reel
 from api.settings import Settings
 from api.snapshots.ranking import RankedItem
 from api.stores import ClickHouse
-from api.surfaces.rows import RankedQueries, instant, statements_in
+from api.surfaces.rows import RankedQueries, instant, rows_of, statements_in
 from api.surfaces.schemas import Window
 
 SQL = statements_in(Path(__file__).parent / "sql")
@@ -58,6 +58,13 @@ class ReelQueries(RankedQueries):
     ) -> list[RankedItem]:
         """Return the top of a window's chart, without what was shown."""
         return await self.items("trending", window=window.value, shown=list(shown), limit=limit)
+
+    async def chart(self, window: Window, limit: int) -> tuple[datetime | None, list[RankedItem]]:
+        """Return when a window's chart was counted, None of an empty one, and its top."""
+        parameters: dict[str, Any] = {"window": window.value, "shown": [], "limit": limit}
+        rows = list(rows_of(await self._clickhouse.query(SQL["trending"], parameters)))
+        counted_at: datetime | None = rows[0]["counted_at"] if rows else None
+        return counted_at, [self.item_of(row) for row in rows]
 
     def item_of(self, row: Mapping[str, Any]) -> RankedItem:
         """Return the place of a row."""

@@ -100,6 +100,7 @@ select
     post_id,
     author_id,
     created_at,
-    points
+    points,
+    {{ run_at() }} as counted_at
 from ranked
 where rank <= {{ var('trending_chart_posts') }}

@@ -69,6 +69,7 @@ select
     rank,
     video_id,
     published_at,
-    points
+    points,
+    {{ run_at() }} as counted_at
 from ranked
 where rank <= {{ var('trending_chart_videos') }}

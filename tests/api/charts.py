@@ -19,6 +19,8 @@ def age_charts(settings: Settings, surface: str, seconds: float) -> None:
             if packed is not None:
                 chart = msgspec.msgpack.decode(packed, type=Chart)  # type: ignore[arg-type]
                 older = msgspec.structs.replace(
-                    chart, as_of_ms=chart.as_of_ms - round(seconds * 1000)
+                    chart,
+                    read_at_ms=chart.read_at_ms - round(seconds * 1000),
+                    as_of_ms=chart.as_of_ms - round(seconds * 1000),
                 )
                 client.set(key, msgspec.msgpack.encode(older))

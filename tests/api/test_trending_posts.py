@@ -16,9 +16,10 @@ import clickhouse_connect
 import msgspec
 import psycopg
 import pytest
+import yaml
 from clickhouse_connect.driver.client import Client
 
-from api.charts.reader import COPY_SECONDS, FRESH_SECONDS
+from api.charts.reader import COPY_SECONDS, COUNTED_SECONDS, FRESH_SECONDS
 from api.counters.counts import ItemCounts
 from api.counters.store import CounterStore
 from api.feed.charts import PostCharts
@@ -176,6 +177,8 @@ async def test_a_deleted_post_leaves_the_chart(
         [[post, 1, "", [], datetime.now(UTC), True, 1, 2**62] for post in posts[:2]],
         column_names=[*columns, "deleted", "_txid", "_version"],
     )
+    top = "select post_id from nova.chart__posts(chart_window = '1h', places = 1)"
+    assert catalogue.client.command(top) == posts[2], "its place is another's"
     async with serving(settings) as api:
         landed = await chart(api, bearer(1))
     assert landed["meta"]["degraded"] == "none"
@@ -219,6 +222,53 @@ async def test_a_chart_outlives_clickhouse(
                 break
             await asyncio.sleep(0.1)
         assert back.json()["meta"]["degraded"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("path", "table"),
+    [(PATH, "trending_posts"), ("/api/v1/reels/trending", "trending_reels")],
+)
+async def test_a_chart_that_is_no_longer_counted_is_stale(
+    settings: Settings,
+    catalogue: Catalogue,
+    bearer: Token,
+    posts: list[int],
+    path: str,
+    table: str,
+) -> None:
+    """However often it is read: what it tells is when it was counted."""
+
+    async def meta() -> dict[str, Any]:
+        async with serving(settings) as api:
+            response = await api.get(path, headers=bearer(1), params={"window": "24h"})
+        assert response.status_code == 200, response.text
+        told: dict[str, Any] = response.json()["meta"]
+        return told
+
+    catalogue.client.command(f"system stop view nova.{table}_mv")
+    try:
+        [counted_at] = catalogue.client.query(f"select max(counted_at) from nova.{table}").first_row
+        told = await meta()
+        assert told["total_count"] > 0
+        assert datetime.fromisoformat(told["as_of"]).replace(tzinfo=None) == counted_at
+        catalogue.client.command(
+            f"alter table nova.{table} update counted_at = counted_at - interval 1 hour "
+            "where true settings mutations_sync = 1"
+        )
+        age_charts(settings, table.removeprefix("trending_"), FRESH_SECONDS)
+        told = await meta()
+        assert (told["degraded"], told["fallback"]) == ("stale", True)
+        hour = timedelta(hours=1)
+        assert datetime.fromisoformat(told["as_of"]).replace(tzinfo=None) == counted_at - hour
+    finally:
+        catalogue.client.command(f"system start view nova.{table}_mv")
+        catalogue.refresh()
+
+
+def test_a_chart_is_stale_when_it_was_not_counted_at_three_turns() -> None:
+    variables = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
+    turns = variables["trending_refresh_seconds"], variables["trending_posts_refresh_seconds"]
+    assert max(turns) * 3 == COUNTED_SECONDS
 
 
 async def test_without_redis_charts_come_from_clickhouse(
@@ -267,6 +317,9 @@ async def test_post_ids_come_from_redis_or_the_process_and_never_from_clickhouse
     await charts().refresh(Window.HOUR)  # as the worker does
     clickhouse_proxy.cut()
     assert (await reader.post_ids(Window.HOUR))[:3] == posts
+    asked = redis_proxy.requests
+    assert (await reader.post_ids(Window.HOUR))[:3] == posts
+    assert redis_proxy.requests == asked, "it is not read anew for everybody"
     assert await reader.post_ids(Window.WEEK) == []
 
     redis_proxy.cut()

@@ -5,6 +5,7 @@ select
     author_id,
     created_at,
     points as score,
+    counted_at,
     likes,
     comments,
     shares,

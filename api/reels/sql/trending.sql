@@ -7,6 +7,7 @@ chart as (
     select
         rank,
         video_id,
+        counted_at,
         toUInt32(round(1000000 * points / max(points) over ())) as score_ppm
 
     from nova.trending_reels
@@ -19,6 +20,7 @@ listed as (
     select
         rank,
         video_id,
+        counted_at,
         score_ppm
 
     from chart
@@ -52,6 +54,7 @@ select
     cards.video_id as video_id,
     cards.creator_id as creator_id,
     listed.score_ppm as score_ppm,
+    listed.counted_at as counted_at,
     cards.title as title,
     cards.view_count as view_count,
     cards.like_count as like_count,
