@@ -51,6 +51,10 @@ LANDING_WAIT_SECONDS = Histogram(
     ("outcome",),
     buckets=SECONDS,
 )
+REFRESHED_UNTOLD = Counter(
+    "nova_feed_refreshed_untold",
+    "Looks of a process that found nobody who tells how far what ranks was refreshed (count)",
+)
 TOUCHES_LATE = Counter(
     "nova_feed_touches_late", "Writes whose effect on feeds Redis did not take at once (count)"
 )

@@ -3,19 +3,21 @@ How far change capture has come: whoever ranks after a write waits here until it
 
 A position is where a write stands in change capture. With the pull transport it is the number of
 the write's transaction, and the landing worker tells up to which number everything has landed, the
-refreshing worker up to which what ranks was made of it. The
-Kafka transport has no such number: there it is the moment the write was noted (milliseconds, by
-Redis' clock), and a write counts as landed when it is `landing_settle_ms` old.
+refreshing worker up to which what ranks was made of it. When that one tells nothing, what had
+landed `SCHEDULED_SECONDS` ago is taken to be in it, by ClickHouse's own schedule. The Kafka
+transport has no such number: there it is the moment the write was noted (milliseconds, by Redis'
+clock), and a write counts as landed when it is `landing_settle_ms` old.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 
 import structlog
 
-from api.metrics import LANDING_WAIT_SECONDS
+from api.metrics import LANDING_WAIT_SECONDS, REFRESHED_UNTOLD
 from api.settings import Settings
 from api.snapshots.watch import POLL_SECONDS, Watch
 from api.stores import RedisStore
@@ -24,6 +26,9 @@ from api.workers import LANDED_KEY, REFRESHED_KEY
 WAITING_POLL_SECONDS = 0.02  # of everybody who waits in this process together
 # After waits of this long together in which nothing landed, nobody waits until something does.
 STANDING_SECONDS = 2.0
+# Every model is refreshed every ten seconds also when nobody asks (`post_refresh_seconds`), and at
+# most two stand one on another; the rest is for the refreshes themselves.
+SCHEDULED_SECONDS = 25.0
 
 log = structlog.get_logger(__name__)
 
@@ -44,8 +49,12 @@ class LandedWatch(Watch):
         self._still_since: float | None = None
         self._is_standing = False
         self.position = 0
-        # Up to where what ranks is made of what has landed; where nobody tells, all of it.
+        # Up to where what ranks is made of what has landed.
         self.refreshed = 0
+        self._is_scheduled = False  # nobody tells
+        # Positions of the last `SCHEDULED_SECONDS` and the one before, a second apart or more, each
+        # with when it was first read (`time.monotonic`).
+        self._earlier: deque[tuple[float, int]] = deque()
 
     async def has(self, position: int) -> bool:
         """
@@ -88,7 +97,7 @@ class LandedWatch(Watch):
         """Read the position once."""
         position, refreshed = await self._redis.run(self._read)
         if position is not None:
-            self.refreshed = position if refreshed is None else refreshed
+            self._note_refreshed(position, refreshed)
         # Unknown after Redis was emptied: what had landed is still there.
         if position is None or position == self.position:
             return
@@ -97,6 +106,25 @@ class LandedWatch(Watch):
         self.position, self._still_since, self._is_standing = position, None, False
         async with self._moved:
             self._moved.notify_all()
+
+    def _note_refreshed(self, position: int, told: int | None) -> None:
+        now = time.monotonic()
+        if not self._earlier or now - self._earlier[-1][0] >= 1:
+            self._earlier.append((now, position))
+        while len(self._earlier) > 1 and now - self._earlier[1][0] >= SCHEDULED_SECONDS:
+            self._earlier.popleft()
+        if told is not None:
+            if self._is_scheduled:
+                log.info("refreshing_is_told_again", refreshed=told)
+            self.refreshed, self._is_scheduled = told, False
+            return
+        REFRESHED_UNTOLD.inc()
+        since, earlier = self._earlier[0]
+        if now - since < SCHEDULED_SECONDS:
+            return
+        if not self._is_scheduled:
+            log.warning("refreshing_is_not_told", refreshed=self.refreshed, landed=position)
+        self.refreshed, self._is_scheduled = earlier, True
 
     async def _read(self) -> tuple[int | None, int | None]:
         if self._is_timed:

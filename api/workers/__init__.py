@@ -5,8 +5,10 @@
 LANDED_KEY = "nova:landed"
 
 # Redis key: the transaction number up to which what ranks was made of what has landed, in decimal.
-# The refreshing worker writes it; a ranking of posts has no newer ones.
+# The refreshing worker writes it; a ranking of posts has no newer ones. It ends when nobody tells:
+# then only ClickHouse's own schedule can be counted on.
 REFRESHED_KEY = "nova:refreshed"
+REFRESHED_KEPT_SECONDS = 30
 
 # Redis channel: rows have landed, whichever; said once per round of windows. The refreshing worker
 # listens.

@@ -8,6 +8,10 @@ on which this does not run.
 
 It rests for twice as long as a refresh took, so that it takes a core at most a third of the time,
 and never refreshes more often than every `SHORTEST_SECONDS`. Twice at once is harmless.
+
+What it tells is only what it has refreshed. A word can get lost: on a line that is dead and was not
+closed, or when the landing worker could not send it. So what has landed without a word is refreshed
+too, later; and the line is asked whether it lives.
 """
 
 from __future__ import annotations
@@ -28,7 +32,12 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from structlog.typing import FilteringBoundLogger
 
 from api.settings import Settings
-from api.workers import LANDED_KEY, LANDED_ROWS_CHANNEL, REFRESHED_KEY
+from api.workers import (
+    LANDED_KEY,
+    LANDED_ROWS_CHANNEL,
+    REFRESHED_KEPT_SECONDS,
+    REFRESHED_KEY,
+)
 from api.workers.patience import retrying
 
 SHORTEST_SECONDS = 0.3  # from the beginning of one refresh to that of the next
@@ -36,6 +45,11 @@ RESTS_PER_REFRESH = 2.0  # of the time a refresh took (ratio)
 # Without word from the landing worker: how long one waits for it, and how often one refreshes when
 # there is none to expect (Redis is away, or Kafka lands).
 SILENT_SECONDS = 1.0
+# What landed without a word is refreshed after so long: that it moves is mostly transactions
+# without rows, which nobody waits for.
+WORDLESS_SECONDS = 5.0
+# A line that owes an answer for so long is dead.
+DEAF_SECONDS = 2.0
 CONNECT_SECONDS = 5
 REFRESH_SECONDS = 120
 
@@ -71,10 +85,10 @@ class Ear:
         self._client = redis.Redis.from_url(
             settings.redis_url, socket_timeout=timeout, socket_connect_timeout=timeout
         )
-        self._channel = self._client.pubsub(  # type: ignore[no-untyped-call]
-            ignore_subscribe_messages=True
-        )
+        self._channel = self._client.pubsub()  # type: ignore[no-untyped-call]
         self._is_subscribed = False
+        # Since when the line owes an answer (`time.monotonic`), None when it does not.
+        self._asked_at: float | None = None
 
     def close(self) -> None:
         """Hang up."""
@@ -93,28 +107,41 @@ class Ear:
         """Tell that what ranks is made of everything up to a transaction."""
         if txid is not None:
             with contextlib.suppress(redis.RedisError):
-                self._client.set(REFRESHED_KEY, txid)
+                self._client.set(REFRESHED_KEY, txid, ex=REFRESHED_KEPT_SECONDS)
 
     def has_landed(self, seconds: float) -> bool | None:
         """Wait for rows to land for at most so long; None when it cannot be known."""
         try:
             if not self._is_subscribed:
                 self._channel.subscribe(LANDED_ROWS_CHANNEL)
-                self._is_subscribed = True
-                return None  # what landed before is not told again
-            until = time.monotonic() + seconds
-            while (left := until - time.monotonic()) > 0:
-                if self._channel.get_message(timeout=left) is not None:
-                    # What has come meanwhile is refreshed together.
-                    while self._channel.get_message(timeout=0) is not None:
-                        pass
-                    return True
+                self._is_subscribed, self._asked_at = True, None
+            if self._asked_at is None:
+                self._channel.ping()
+                self._asked_at = time.monotonic()
+            heard = self._heard(seconds)
+            if self._asked_at is not None and time.monotonic() - self._asked_at > DEAF_SECONDS:
+                raise redis.ConnectionError("the line is dead")
         except redis.RedisError:
             self._is_subscribed = False
             with contextlib.suppress(redis.RedisError):
                 self._channel.reset()
             return None
-        return False
+        # Also when the client has subscribed anew by itself: what landed before is not told again.
+        return None if "subscribe" in heard else "message" in heard
+
+    def _heard(self, seconds: float) -> set[str]:
+        """Return the types of what comes within so long; what comes together is heard together."""
+        until = time.monotonic() + seconds
+        heard: set[str] = set()
+        while True:
+            # Something was heard: no more is waited for.
+            left = 0 if heard - {"pong"} else max(until - time.monotonic(), 0)
+            message = self._channel.get_message(timeout=left)
+            if message is not None:
+                heard.add(message["type"])
+                self._asked_at = None
+            elif left == 0:
+                return heard
 
 
 class Refresher:
@@ -123,6 +150,7 @@ class Refresher:
     def __init__(self, settings: Settings) -> None:
         self._url = settings.clickhouse_url
         self._client: Client | None = None
+        self._failing: set[str] = set()  # statements that failed the last time
         self.is_complete = False  # the last refresh left nothing to the next
 
     def __enter__(self) -> Self:
@@ -182,32 +210,64 @@ class Refresher:
             client.command(statement)
         except ClickHouseError as exc:
             client.query("select 1")  # or ClickHouse is away, which is not this view's fault
-            log.warning(
-                "a model was not refreshed", statement=statement, reason=str(exc).partition("\n")[0]
-            )
+            if statement not in self._failing:
+                self._failing.add(statement)
+                log.warning(
+                    "a model is not refreshed",
+                    statement=statement,
+                    reason=str(exc).partition("\n")[0],
+                )
             return False
+        if statement in self._failing:
+            self._failing.discard(statement)
+            log.info("a model is refreshed again", statement=statement)
         return True
+
+
+class Progress:
+    """Up to which transaction what ranks was made of what has landed, as far as is known."""
+
+    def __init__(self) -> None:
+        self.txid: int | None = None
+        self._behind_since: float | None = None
+
+    def refreshed(self, txid: int | None) -> None:
+        """Note that everything up to a transaction was refreshed; None when it was not."""
+        self.txid = self.txid if txid is None else txid
+        self._behind_since = None
+
+    def is_behind(self, landed_txid: int | None) -> bool:
+        """Say whether something else has landed for so long that no word of it will come."""
+        if landed_txid is None or landed_txid == self.txid:
+            self._behind_since = None
+            return False
+        now = time.monotonic()
+        if self._behind_since is None:
+            self._behind_since = now
+        return now - self._behind_since >= WORDLESS_SECONDS
 
 
 def work(settings: Settings, stop: Event) -> None:
     """Refresh until `stop` is set, whenever rows have landed."""
     patience = retrying(stop, log, TRANSIENT)
     ear = Ear(settings)
+    progress = Progress()
     try:
         with Refresher(settings) as refresher:
             while not stop.is_set():
-                landed_txid = ear.landed_txid()
                 has_landed = ear.has_landed(SILENT_SECONDS) if settings.cdc == "pull" else None
                 if has_landed is None:
                     stop.wait(SILENT_SECONDS)
-                if has_landed is False and refresher.is_complete:
-                    # It moved without rows; those before it were heard of long ago.
-                    ear.refreshed(landed_txid)
-                if has_landed is False or stop.is_set():
+                if has_landed is False and not progress.is_behind(ear.landed_txid()):
+                    if refresher.is_complete:
+                        ear.refreshed(progress.txid)  # it would end
+                    continue
+                if stop.is_set():
                     continue
                 began_at = time.monotonic()
                 landed_txid = ear.landed_txid()
                 patience(refresher.refresh)
+                progress.refreshed(landed_txid if refresher.is_complete else None)
                 if refresher.is_complete:
                     ear.refreshed(landed_txid)
                 took = time.monotonic() - began_at

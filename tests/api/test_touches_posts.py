@@ -17,8 +17,9 @@ from api.snapshots.largeposts import CHECKS_AT_ONCE, POSTS_KEY, POSTS_MOST
 from api.snapshots.touches import KEPT_SECONDS, Touch
 from api.stack.ports import free_port
 from api.stores import StoreUnavailableError
+from api.workers import REFRESHED_KEY
 from tests.api.conftest import new_id
-from tests.api.feeds import MadeUpRanking, Process, feed_settings, ids, process
+from tests.api.feeds import MadeUpRanking, Process, feed_settings, ids, process, until
 from tests.api.proxy import Proxy
 
 ITEMS = dict.fromkeys(range(1, 61), 77)
@@ -234,6 +235,46 @@ async def test_a_post_that_has_landed_is_looked_for_until_what_ranks_was_refresh
     assert (await one.first(posts, people.follower)).cache_hit
     assert posts.count == ranked + 1
     assert (await one.first(reels, people.follower)).cache_hit
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+async def test_when_nobody_tells_of_refreshes_clickhouse_s_schedule_counts(
+    one: Process,
+    posts: MadeUpRanking,
+    people: People,
+    monkeypatch: pytest.MonkeyPatch,
+    is_large: bool,
+) -> None:
+    """What landed long enough ago is in a ranking; what has just landed may not be."""
+    monkeypatch.setattr("api.snapshots.landed.SCHEDULED_SECONDS", 2)
+    client = one.stores.redis.client
+    await one.land(100)
+    await one.first(posts, people.follower)
+    await one.touches.posted(people.author, None if is_large else [people.follower], 105)
+    await one.land(105, refreshed=100)
+    await one.large_posts.look()
+    await one.first(posts, people.follower)
+    ranked = posts.count
+
+    before = untold()
+    await client.delete(REFRESHED_KEY)
+    await one.landed.look()
+    assert untold() > before
+    assert one.landed.refreshed == 100
+    assert (await one.first(posts, people.follower)).cache_hit
+
+    posts.items = {999: people.author} | ITEMS
+    await until(lambda: one.landed.refreshed == 105)
+    await one.large_posts.look()
+    page = await one.first(posts, people.follower)
+    assert (ids(page)[0], page.cache_hit, posts.count) == (999, False, ranked + 1)
+    await one.land(110, refreshed=107)  # somebody tells again
+    assert one.landed.refreshed == 107
+
+
+def untold() -> float:
+    """How often a process found nobody who tells (count)."""
+    return REGISTRY.get_sample_value("nova_feed_refreshed_untold_total") or 0
 
 
 # ---------- deleted posts

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from threading import Event, Thread
 
 import clickhouse_connect
 import msgspec
 import pytest
 import redis
 from clickhouse_connect.driver.client import Client
+from structlog.testing import capture_logs
 
 from api.settings import Settings
-from api.workers import LANDED_ROWS_CHANNEL
-from api.workers.refreshing import TRANSIENT, Ear, Refresher
+from api.stack.ports import free_port
+from api.workers import LANDED_KEY, LANDED_ROWS_CHANNEL, REFRESHED_KEY
+from api.workers.refreshing import DEAF_SECONDS, TRANSIENT, Ear, Refresher, work
+from tests.api.proxy import Proxy
 from tests.conftest import child_environment, settings_on
 
 # Nothing here comes from its own turn: that is an hour away.
@@ -90,12 +95,21 @@ def test_a_model_that_cannot_be_refreshed_keeps_its_rows_and_stops_no_other(
             " comment 'refreshed after landing, step 1'"
         )
         clickhouse.command("insert into nova.source values (8)")
-        assert refresher.refresh() == ["nova.`second_mv`"]
+        with capture_logs() as said:
+            for _ in range(3):
+                assert refresher.refresh() == ["nova.`second_mv`"]
+                assert not refresher.is_complete
         assert values(clickhouse) == {"first": 7, "second": 7, "daily": 0}
+        assert [(line["event"], line["log_level"]) for line in said] == [
+            ("a model is not refreshed", "warning")
+        ]
 
         clickhouse.command("drop view nova.first_mv sync")
         make_view(clickhouse, "first", "source", "refreshed after landing, step 1")
-        refresher.refresh()
+        with capture_logs() as said:
+            for _ in range(2):
+                refresher.refresh()
+        assert [line["event"] for line in said] == ["a model is refreshed again"]
     assert values(clickhouse) == {"first": 8, "second": 8, "daily": 0}
 
 
@@ -120,6 +134,71 @@ def test_word_of_a_landing_is_heard_once(settings: Settings) -> None:
         assert eventually(lambda: ear.has_landed(0.1) is True)
         assert ear.has_landed(0.1) is False
     ear.close()
+
+
+async def test_a_line_that_is_dead_is_noticed(settings: Settings) -> None:
+    """Nobody closed it: there is no error, and no word."""
+    async with Proxy(settings.redis_url, free_port()) as line:
+        ear = Ear(msgspec.structs.replace(settings, redis_url=line.url))
+        for heard in (None, False, False):
+            assert await asyncio.to_thread(ear.has_landed, 0.3) is heard
+        line.slow(3_600)
+        assert await asyncio.to_thread(ear.has_landed, 0.3) is False  # it may be idle
+        assert await asyncio.to_thread(ear.has_landed, DEAF_SECONDS + 0.3) is None
+        line.mend()
+        for heard in (None, False):
+            assert await asyncio.to_thread(ear.has_landed, 0.3) is heard
+        ear.close()
+
+
+@pytest.fixture
+def worker(settings: Settings, clickhouse: Client) -> Iterator[redis.Redis]:
+    """A worker that has refreshed once; Redis."""
+    stop = Event()
+    thread = Thread(target=work, args=[settings, stop])
+    with redis.Redis.from_url(settings.redis_url) as client:
+        client.set(LANDED_KEY, 1)
+        client.delete(REFRESHED_KEY)
+        thread.start()
+        try:
+            assert eventually(lambda: client.get(REFRESHED_KEY) == b"1")
+            yield client
+        finally:
+            stop.set()
+            thread.join()
+            client.delete(LANDED_KEY, REFRESHED_KEY)
+
+
+def test_what_landed_without_a_word_is_refreshed_before_it_is_told(
+    worker: redis.Redis, clickhouse: Client
+) -> None:
+    clickhouse.command("insert into nova.source values (7)")
+    worker.set(LANDED_KEY, 2)
+
+    def is_told() -> bool:
+        told = worker.get(REFRESHED_KEY)
+        assert values(clickhouse)["second"] == 7 or told == b"1"
+        return told == b"2"
+
+    assert eventually(is_told)
+
+
+def test_how_far_it_is_ends_when_it_is_not_told_again(
+    worker: redis.Redis, clickhouse: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle worker tells it again; one that cannot refresh does not."""
+    monkeypatch.setattr("api.workers.refreshing.REFRESHED_KEPT_SECONDS", 3)
+    time.sleep(5)
+    assert worker.get(REFRESHED_KEY) == b"1"
+    clickhouse.command("drop view nova.first_mv sync")
+    clickhouse.command(
+        f"create materialized view nova.first_mv {REFRESHED} to nova.first empty as"
+        " select throwIf(1) + max(x) as x from nova.source"
+        " comment 'refreshed after landing, step 1'"
+    )
+    worker.set(LANDED_KEY, 2)
+    worker.publish(LANDED_ROWS_CHANNEL, 1)
+    assert eventually(lambda: worker.get(REFRESHED_KEY) is None)
 
 
 @pytest.mark.parametrize("transport", ["pull", "kafka"])
