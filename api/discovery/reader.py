@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
@@ -30,8 +30,7 @@ from api.stores import RedisStore, StoreUnavailableError
 REFRESHES_AT_ONCE = 4  # lists ranked anew ahead of time, of a process (count)
 GROWING_FRESH_SECONDS = 60.0
 
-_decoder = msgspec.msgpack.Decoder(Ranked)
-_places_decoder = msgspec.msgpack.Decoder(list[Place])
+T = TypeVar("T")
 
 
 class Kind(Struct, frozen=True):
@@ -304,8 +303,7 @@ class ListReader:
             packed, (mark, position) = await self._redis.run(read)
         except StoreUnavailableError:
             return None
-        ranked = _decoder.decode(packed) if packed else None
-        return Found(ranked, (mark or b"").decode(), int(position or 0))
+        return Found(decoded(packed, Ranked), (mark or b"").decode(), int(position or 0))
 
     async def _keep(self, key: str, value: Any) -> bool:
         packed = msgspec.msgpack.encode(value)
@@ -335,4 +333,12 @@ class ListReader:
             packed = await self._redis.run(lambda: self._redis.client.get(self._kind.growing_key))
         except StoreUnavailableError:
             return []
-        return _places_decoder.decode(cast("bytes", packed)) if packed else []
+        return decoded(cast("bytes | None", packed), list[Place]) or []
+
+
+def decoded(packed: bytes | None, kind: type[T]) -> T | None:
+    """Return what Redis keeps; None when that is nothing, or of a release that wrote otherwise."""
+    try:
+        return msgspec.msgpack.decode(packed, type=kind) if packed else None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None

@@ -388,6 +388,30 @@ async def test_without_clickhouse_a_new_viewer_sees_who_grows(
     assert star in ids(await ask(fragile, bearer(new_id()), limit=50))
 
 
+@pytest.mark.parametrize("entry", [b"not msgpack", b"\xa2\xff\xfe", msgspec.msgpack.encode([1, 2])])
+async def test_what_redis_has_in_another_form_is_as_if_it_had_nothing(
+    settings: Settings,
+    fragile: Api,
+    bearer: Token,
+    society: Society,
+    clickhouse_proxy: Proxy,
+    entry: bytes,
+) -> None:
+    """Of a release that wrote otherwise."""
+    viewer, hub, friend = society.users(3)
+    society.follow((viewer, hub), (friend, hub))
+    society.refresh()
+    kinds = [f"discover:suggested_users:v1:{one}" for one in (f"{{{viewer}}}", "growing")]
+    async with redis.asyncio.Redis.from_url(settings.redis_url) as client:
+        await client.mset(dict.fromkeys(kinds, entry))
+        clickhouse_proxy.cut()
+        problem_of(await fragile.get(USERS, headers=bearer(viewer)), 503, "unavailable")
+        clickhouse_proxy.mend()
+        await until(fragile, bearer(viewer), lambda body: "data" in body)
+    body = await ask(fragile, bearer(viewer))
+    assert (ids(body)[0], told(body)) == (friend, ("none", False, True))
+
+
 async def test_without_redis_lists_are_ranked_for_each_answer(
     fragile: Api, bearer: Token, society: Society, redis_proxy: Proxy
 ) -> None:

@@ -13,6 +13,7 @@ from api.cursor import Surface
 from api.settings import Settings
 from api.snapshots.exclusions import HIDDEN_MOST, Hiding, hidden_key
 from api.snapshots.landed import STANDING_SECONDS
+from api.snapshots.store import Owner
 from api.snapshots.touches import Touch, touched_key
 from api.stack.ports import free_port
 from tests.api.conftest import new_id
@@ -199,6 +200,15 @@ async def test_without_numbers_a_write_settles_by_time(
         assert not (await one.first(reels, viewer)).cache_hit
         assert (await one.first(reels, viewer)).cache_hit
     assert reels.count == 3
+
+
+async def test_a_snapshot_of_a_release_that_noted_less_is_served(
+    one: Process, posts: MadeUpRanking, viewer: int
+) -> None:
+    await one.first(posts, viewer)
+    head = Owner(Surface.POSTS, viewer).head("default")
+    assert await one.stores.redis.client.hdel(head, "position", "refreshed", "checked") == 3
+    assert (await one.first(posts, viewer)).cache_hit
 
 
 # ---------- what leaves every later page

@@ -44,7 +44,9 @@ if ARGV[2] ~= 'cursor' then
         and tonumber(head[3]) >= tonumber(ARGV[6])
         and (ARGV[2] == 'any head' or head[4] == mark) then
         session = head[1]
-        ranked_position, refreshed_position, checked = head[5], head[6], head[7] or ''
+        -- A release before this one may have written fewer fields.
+        ranked_position, refreshed_position = head[5] or '0', head[6] or '0'
+        checked = head[7] or ''
         snapshot = ARGV[7] .. 'snapshot:' .. session .. ':0'
         shown = ARGV[7] .. 'shown:' .. session
     else
