@@ -123,7 +123,7 @@ class Ranked(Struct, frozen=True):
 def ranking(client: ClickHouse, viewer_id: int) -> dict[int, Ranked]:
     """Ask as the API does when a page has to be ranked anew."""
     rows = client.query(
-        SQL["feed"],
+        SQL["feed_core"],
         parameters={"viewer_id": viewer_id, "as_of": datetime.now(UTC), "variant": "default"},
     ).named_results()
     return {

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from api.feed.schemas import Post
+from api.feed.schemas import FeedPost
 from api.optional import OptionalReads
 from api.settings import Settings
 from api.snapshots.ranking import RankedItem
@@ -90,9 +90,9 @@ class TimelineQueries:
         ]
 
 
-def post_of(row: Mapping[str, Any], *, score: float | None) -> Post:
+def post_of(row: Mapping[str, Any], *, score: float | None) -> FeedPost:
     """Return the post of a row."""
-    return Post(
+    return FeedPost(
         post_id=str(row["post_id"]),
         author_id=str(row["author_id"]),
         created_at=row["created_at"],

@@ -9,7 +9,7 @@ from api.counters.overlay import Overlay, Tail
 from api.counters.store import CounterStore
 from api.cursor import CursorCodec, Surface
 from api.feed.queries import PostQueries, TimelineQueries
-from api.feed.schemas import COUNTERS, Post, PostsAlgorithm
+from api.feed.schemas import COUNTERS, FeedPost, PostsAlgorithm
 from api.snapshots.ranking import RankedItem, Rankings
 from api.snapshots.walk import Walks
 from api.surfaces.reader import FeedReader
@@ -43,7 +43,7 @@ class TimelineRanking:
 
 def live_posts(counters: CounterStore) -> Overlay:
     """Return what puts live counters on posts."""
-    return Overlay(counters, "post", Tail(Post, COUNTERS))
+    return Overlay(counters, "post", Tail(FeedPost, COUNTERS))
 
 
 def posts_feed(

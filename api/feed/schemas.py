@@ -29,7 +29,7 @@ class Counted(Struct, frozen=True, kw_only=True):
     dwell_ms_sum: Annotated[int, Meta(ge=0, description="Time looked at it, all viewers (ms)")]
 
 
-class Post(Counted, frozen=True):
+class FeedPost(Counted, frozen=True):
     """One post in a feed; `COUNTERS` stay its last fields (api/counters/overlay.py)."""
 
     post_id: Id
@@ -42,7 +42,7 @@ class Post(Counted, frozen=True):
     source: Source
 
 
-class TrendingPost(Post, frozen=True):
+class TrendingPost(FeedPost, frozen=True):
     """One post on a chart; its score is its points in the window."""
 
     rank: Annotated[int, Meta(ge=1, description="Place on the chart, 1 first (rank)")]
@@ -71,7 +71,7 @@ class PostsMeta(FeedMeta, frozen=True):
 class PostPage(Struct, frozen=True):
     """A page of posts, best first. `next_cursor` is null where the feed ends."""
 
-    data: list[Post]
+    data: list[FeedPost]
     has_more: bool
     next_cursor: str | None
     meta: PostsMeta
