@@ -104,3 +104,4 @@ select
     {{ run_at() }} as counted_at
 from ranked
 where rank <= {{ var('trending_chart_posts') }}
+settings max_bytes_before_external_group_by = {{ var('trending_posts_spill_bytes') }}
