@@ -1,6 +1,7 @@
 -- followee_posts(viewer, since, until, most): the newest posts of those a viewer follows.
 --
--- Reads in proportion to how many they follow and to `p_most`, however much anybody publishes. Each
+-- Of whom they follow, the latest 5,000 count: nobody's timeline may hold a connection for long.
+-- Reads in proportion to these and to `p_most`, however much anybody publishes. Each
 -- round reads some posts of every author who may have more; whose last one read is not among the
 -- newest has no more to give. Of the others there are at most `p_most` / posts per author, so four
 -- times as many posts of each are no more rows in the next round.
@@ -23,6 +24,8 @@ set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
+    c_followees constant integer := 5000;
+
     v_authors bigint[];
     v_posts_each integer;
     v_reach integer;
@@ -36,6 +39,10 @@ begin
         where
             follows.follower_id = p_viewer_id
             and not follows.deleted
+        order by
+            follows.created_at desc,
+            follows.followee_id desc
+        limit c_followees
     );
 
     if cardinality(v_authors) > p_most then
@@ -150,4 +157,4 @@ end;
 $$;
 
 comment on function app.followee_posts(bigint, timestamptz, timestamptz, integer) is
-'One row per post of those a viewer follows, newest first: the newest in a span of time.';
+'One row per post of the 5,000 a viewer followed last, newest first: the newest in a span of time.';

@@ -491,6 +491,28 @@ def test_an_unfollow_counts_at_once(small: Connection) -> None:
     assert {row.source for row in rows} == {"fill_newest"}
 
 
+def test_who_follows_very_many_is_shown_the_latest_of_them(small: Connection) -> None:
+    """The first followed of 5,001 is left out, and of 20,000 no more is read than of 5,000."""
+    small.execute("insert into app.users (id) select n from generate_series(10001, 30000) as n")
+    follow = (
+        "insert into app.follows (follower_id, followee_id, created_at)"
+        " select 7, n, now() + make_interval(secs => n) from generate_series(%s::int, %s::int) as n"
+    )
+
+    def sources() -> set[str]:
+        return {row.source for row in timeline(small, 7, as_of=now_of(small))}
+
+    small.execute(follow, (10_001, 14_999))
+    assert sources() == {"followee"}, "one of 5,000"
+    small.execute(follow, (15_000, 15_000))
+    assert sources() == {"fill_newest"}, "one of 5,001"
+    small.execute("vacuum analyze")
+    before = pages_read(small, 7, [])
+    small.execute(follow, (15_001, 30_000))
+    small.execute("vacuum analyze")
+    assert pages_read(small, 7, []) < 1.2 * before
+
+
 def test_sources_are_told_and_the_fill_stands_behind(small: Connection) -> None:
     small.execute("insert into app.users (id) select n from generate_series(1001, 1004) as n")
     small.execute(
