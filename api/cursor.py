@@ -27,7 +27,7 @@ SIGNATURE_BYTES = 16
 # version, surface, issued at (s), viewer tag, session, generation, position, as_of (ms),
 # fingerprint, lowest height, lowest id, flags, length of the variant that follows
 HEAD = struct.Struct(">BBII8sHHQIIQBB")
-STALE, STAND_IN = 1, 2  # flags
+STALE, STAND_IN, CROSSED = 1, 2, 4  # flags
 
 # Cursors of comments: version, issued at (s), tag of the item, created at (us), id, length of what
 # follows, which is nothing
@@ -98,7 +98,8 @@ class Cursor(Struct, frozen=True):
 
     `is_stale` says that the snapshot was an older one than asked for when the walk began in it, and
     `is_stand_in` that its ranking stands in for the one that was asked for; so that later pages can
-    say so as well.
+    say so as well. `has_crossed` says that the walk has been in another ranking before, of which
+    the way back knows nothing: what was shown there only Redis knows.
     """
 
     surface: Surface
@@ -112,6 +113,7 @@ class Cursor(Struct, frozen=True):
     lowest_id: int
     is_stale: bool = False
     is_stand_in: bool = False
+    has_crossed: bool = False
 
     @property
     def lowest(self) -> tuple[int, int]:
@@ -162,7 +164,9 @@ class CursorCodec:
                 cursor.fingerprint,
                 cursor.lowest_height,
                 cursor.lowest_id,
-                STALE * cursor.is_stale | STAND_IN * cursor.is_stand_in,
+                STALE * cursor.is_stale
+                | STAND_IN * cursor.is_stand_in
+                | CROSSED * cursor.has_crossed,
                 len(variant),
             )
             + variant
@@ -210,6 +214,7 @@ class CursorCodec:
             lowest_id=lowest_id,
             is_stale=bool(flags & STALE),
             is_stand_in=bool(flags & STAND_IN),
+            has_crossed=bool(flags & CROSSED),
         )
 
     def encode_comment(self, place: CommentPlace, item_type: ItemType, item_id: int) -> str:

@@ -15,7 +15,8 @@ class RankedItem(NamedTuple):
     One place of a ranking; `body` is the item as JSON, without a line break.
 
     `height` is what the ranking sorts by before places are spread, higher first: the score (ppm),
-    or, where nothing is scored, the time (seconds since 1970). 32 bits, as in cursors.
+    or, where nothing is scored, the time (seconds since 2000, plus 2^31 before what only fills up).
+    32 bits, as in cursors.
     """
 
     item_id: int

@@ -18,8 +18,8 @@ import structlog
 from msgspec import Struct
 
 from api.counters.counts import ItemType
-from api.cursor import Cursor, CursorCodec, Surface
-from api.errors import RETRY_AFTER_SECONDS, UnavailableError
+from api.cursor import Cursor, CursorCodec, Surface, bad_cursor
+from api.errors import RETRY_AFTER_SECONDS, BadCursorError, UnavailableError
 from api.limits import Limiter, Verdict, refusal
 from api.metrics import FEED_PAGES, RANKING_ROWS
 from api.settings import Settings
@@ -296,7 +296,15 @@ class Walks:
     def _walk_of(self, rankings: Rankings, viewer_id: int, cursor: Cursor) -> Walk:
         """Return the walk a cursor is of, in the ranking it stands in."""
         ranking = next(ranking for ranking in rankings if ranking.surface is cursor.surface)
-        walk = Walk(self, rankings, ranking, viewer_id, cursor.variant, lowest=cursor.lowest)
+        walk = Walk(
+            self,
+            rankings,
+            ranking,
+            viewer_id,
+            cursor.variant,
+            lowest=cursor.lowest,
+            has_crossed=cursor.has_crossed,
+        )
         if cursor.is_stale:
             walk.fall_to("stale")
         return walk
@@ -488,6 +496,7 @@ class Walks:
             is_redis_up = False
         shown_before: list[int] | None = None
         if shown is None:
+            self._require_way_back(cursor, is_redis_up=is_redis_up)
             retraced = await self._retrace(walk, cursor)
             if retraced is None:
                 return await self._below_lowest(walk, cursor, is_redis_up)
@@ -542,13 +551,23 @@ class Walks:
 
         Where the rankings up to the cursor are still what the viewer saw, go on at the same place:
         nothing is repeated or skipped. Where they moved, go on strictly below the lowest key the
-        walk has shown: nothing is repeated. Nothing stands in: what the walk was shown is lost, and
-        only its own ranking can tell.
+        walk has shown: nothing is repeated that is not below it by now. Nothing stands in: what the
+        walk was shown is lost, and only its own ranking can tell. One that has crossed over has had
+        another; it ends, with `BadCursorError`.
         """
+        self._require_way_back(cursor, is_redis_up=is_redis_up)
         return await self._flights.join(
             ("way back", walk.owner, cursor),
             lambda: self._find_way_back(walk, cursor, is_redis_up),
         )
+
+    def _require_way_back(self, cursor: Cursor, *, is_redis_up: bool) -> None:
+        """End a walk that might repeat what it showed in another ranking."""
+        if not cursor.has_crossed:
+            return
+        if not is_redis_up:  # which may have it still
+            raise StoreUnavailableError("redis")
+        raise bad_cursor("expired", "cursor")
 
     async def _find_way_back(self, walk: Walk, cursor: Cursor, is_redis_up: bool) -> Standing:
         retraced = await self._retrace(walk, cursor)
@@ -589,8 +608,8 @@ class Walks:
         """
         Rank at the cursor's clock until something is strictly below the lowest key shown.
 
-        Everything at or above that key counts as shown. It becomes the list of a new walk, since
-        the old one's is lost.
+        Everything at or above that key counts as shown, and nothing below it: what fell below since
+        it was shown may come again. It becomes the list of a new walk, since the old one's is lost.
         """
         deadline = asyncio.get_running_loop().time() + self._rank_seconds
         shown: list[int] = []
@@ -737,6 +756,7 @@ class Walk:
         *,
         verdict: Verdict | None = None,
         lowest: Key = HIGHEST_KEY,
+        has_crossed: bool = False,
     ) -> None:
         self.ranking = ranking
         self.owner = Owner(ranking.surface, viewer_id)
@@ -749,6 +769,7 @@ class Walk:
         self._walks = walks
         self._rankings = rankings
         self._lowest = lowest
+        self._has_crossed = has_crossed
         # The snapshot that is older than what was asked for; the rankings after it are not.
         self._stale_key: SnapshotKey | None = None
         if self.stands_in:
@@ -793,6 +814,10 @@ class Walk:
                 if not bodies:
                     raise unavailable() from exc
                 break
+            except BadCursorError:
+                if not bodies:
+                    raise
+                break  # the next request is told
             if standing is None or not standing.snapshot.items:
                 has_more = False
                 break
@@ -818,6 +843,7 @@ class Walk:
         """Go on in the ranking that follows, which may be another one."""
         surface = standing.snapshot.surface
         if surface is not self.owner.surface:
+            self._has_crossed = True
             self.ranking = next(one for one in self._rankings if one.surface is surface)
             self.owner = Owner(surface, self.owner.viewer_id)
             # Heights of two rankings cannot be compared.
@@ -841,6 +867,7 @@ class Walk:
             lowest_id=self._lowest[1],
             is_stale=piece.key == self._stale_key,
             is_stand_in=self.stands_in,
+            has_crossed=self._has_crossed,
         )
 
 

@@ -27,6 +27,7 @@ CURSOR = Cursor(
     lowest_height=1_000_000,
     lowest_id=2**64 - 1,
     is_stale=True,
+    has_crossed=True,
 )
 ALL = frozenset(Surface)
 

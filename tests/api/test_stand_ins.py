@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from api.cursor import Surface
+from api.errors import BadCursorError, UnavailableError
 from api.settings import Settings
 from api.snapshots.walk import Page
+from api.stack.ports import free_port
 from api.stores import Breaker
 from tests.api.conftest import new_id
 from tests.api.feeds import MadeUpRanking, Process, ids, process, until
+from tests.api.proxy import Proxy
 from tests.conftest import settings_on
 
 RANKED = dict.fromkeys(range(1, 61), 77)
@@ -145,6 +149,53 @@ async def test_a_walk_goes_on_where_it_can_without_what_it_was_shown(
         shown += ids(page)
     assert shown == list(range(1, 101))
     assert set(levels) == {("timeline", Surface.POSTS_TIMELINE)}
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+async def test_a_walk_that_crossed_over_ends_where_what_it_showed_is_lost(
+    one: Process, feed: Feed, is_back: bool
+) -> None:
+    """It could only repeat that, whether it is in the timeline or in the ranking again."""
+    feed.timeline.items = dict.fromkeys(range(41, 71), 77)
+    viewer = new_id()
+    page = await first(one, feed, viewer, 55)
+    feed.ranking.is_away = True
+    page = await one.next(feed.ranking, viewer, page, 10, feed.timeline)
+    assert (ids(page), page.degraded) == ([*range(56, 61), *range(61, 66)], "timeline")
+    if is_back:
+        feed.ranking.is_away = False
+        feed.ranking.items = dict.fromkeys(range(1, 91), 77)
+        page = await one.next(feed.ranking, viewer, page, 10, feed.timeline)
+        assert page.surface is Surface.POSTS_TIMELINE
+        assert ids(page) == [*range(66, 76)]
+        page = await one.next(feed.ranking, viewer, page, 10, feed.timeline)
+        assert (ids(page), page.surface) == ([*range(76, 86)], Surface.POSTS)
+    await one.stores.redis.client.flushdb()
+    asked = feed.ranking.count + feed.timeline.count
+    with pytest.raises(BadCursorError) as ended:
+        await one.next(feed.ranking, viewer, page, 10, feed.timeline)
+    assert ended.value.reason == "expired"
+    assert feed.ranking.count + feed.timeline.count == asked
+
+
+async def test_a_walk_that_crossed_over_waits_for_a_redis_that_is_away(
+    settings: Settings, feed: Feed
+) -> None:
+    """Which has what it showed: it can be asked for again."""
+    viewer = new_id()
+    async with (
+        Proxy(settings.redis_url, free_port()) as line,
+        process(msgspec.structs.replace(settings, redis_url=line.url)) as one,
+    ):
+        page = await first(one, feed, viewer, 55)
+        feed.ranking.is_away = True
+        page = await one.next(feed.ranking, viewer, page, 10, feed.timeline)
+        line.cut()
+        with pytest.raises(UnavailableError):
+            await one.next(feed.ranking, viewer, page, 10, feed.timeline)
+        line.mend()
+        later = await one.next(feed.ranking, viewer, page, 10, feed.timeline)
+        assert ids(later) == list(range(66, 76))
 
 
 async def test_a_large_authors_post_is_in_the_timeline_before_it_has_landed(
