@@ -35,7 +35,13 @@ places as (
         author_ids[place] as author_id,
         place as position,
         if(
-            place <= 5, arraySlice(author_ids, 1, place - 1), arraySlice(author_ids, place - 2, 2)
+            place <= {{ var('post_saturation_head_places') }},
+            arraySlice(author_ids, 1, place - 1),
+            arraySlice(
+                author_ids,
+                greatest(1, place - {{ var('post_saturation_window_places') - 1 }}),
+                least(place, {{ var('post_saturation_window_places') }}) - 1
+            )
         ) as near_author_ids,
         arraySlice(author_ids, place + 1) as later_author_ids
     from (

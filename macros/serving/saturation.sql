@@ -38,7 +38,7 @@ spaced as (
             rows between unbounded preceding and current row
         ) as rank_ahead
         {%- if rule.if_nobody == 'take' %},
-        min(rank) over (partition by owner_id) as owner
+        {{ turn_code('rank', 'min(rank) over (partition by owner_id)') }} as code
         {%- endif %}
 
     from ranked
@@ -51,7 +51,7 @@ gathered as (
 
     select
         arraySort(groupArray(
-            (rank, {{ 'owner' if rule.if_nobody == 'take' else 'rank_ahead' }}, item)
+            (rank, {{ 'code' if rule.if_nobody == 'take' else 'rank_ahead' }}, item)
         )) as entries,
         {%- if rule.head %}
         countIf(item.3 = 0) as shown_places,
@@ -75,7 +75,7 @@ crowded as (
 
     select
         {%- if rule.if_nobody == 'take' %}
-        arrayZip(tupleElement(entries, 1), tupleElement(entries, 2)) as waiting,
+        tupleElement(entries, 2) as waiting,
         shown_places,
         {%- else %}
         tupleElement(entries, 2) as ranks_ahead,
@@ -92,7 +92,7 @@ placed as (
     select
         items,
         {% if rule.if_nobody == 'take' -%}
-        {{ places_by_turn('waiting', 'crowded_from', rule.window, rule.head, 'shown_places') }}
+        {{ places_by_turn('waiting', 'crowded_from', rule.window, rule.head, 'shown_places', rule.places) }}
         {%- else -%}
         {{ places_behind('ranks_ahead', 'crowded_from', rule.window) }}
         {%- endif %} as places
@@ -152,44 +152,70 @@ toInt64(position(
                     ))
 {%- endmacro -%}
 
-{#- Places, turn by turn: each goes to the best item whose owner has none of the places that count,
-    which are the last ones or, within the head of a session, all; else to the best item.
+{#- Rank and owner of an item as one number, of which the rank is the order: a fold that compares
+    numbers costs half of one that compares tuples. Owners go by a rank, so both are below a million. -#}
+{%- macro turn_code(rank, owner) -%}
+1000000 * {{ rank }} + {{ owner }}
+{%- endmacro -%}
 
-    The fold carries (rank, owner) of those who wait, next first, and of those who were placed. Who
-    is next is a matter of order, so of a sort that needs to get no more than the first right.
-    Sorting by rank in the end turns "rank at each place" into "place of each rank". -#}
-{%- macro places_by_turn(waiting, crowded_from, window, head, shown_places) -%}
-arraySort(
-            (place, entry) -> entry.1,
-            arrayEnumerate({{ waiting }}),
-            arrayFold(
+{#- Places, turn by turn: each goes to the best item whose owner has none of the places that count,
+    which are the last ones or, within the head of a session, all; else to the best item. There are
+    as many turns as places that are served; who is left then comes behind.
+
+    The fold carries the codes of those who wait, next first, and of those who were placed. Who is
+    next is a matter of order, so of a sort that needs to get no more than the first right: whose
+    owner may not have the place comes behind all others. Sorting by code in the end turns "item at
+    each place" into "place of each rank"; the fold is an array of one so that it is named once. -#}
+{%- macro places_by_turn(waiting, crowded_from, window, head, shown_places, places) -%}
+arrayMap(
+            turned -> arraySort(
+                (place, code) -> code,
+                arrayEnumerate({{ waiting }}),
+                arrayConcat(turned.2, turned.1)
+            ),
+            [arrayFold(
                 (state, turn) -> (
                     arrayPartialSort(
-                        entry -> (
-                            has(
+                        code -> code + 1000000000000 * has(
+                            arrayMap(
+                                placed -> placed % 1000000,
                                 arraySlice(
-                                    tupleElement(arrayPushBack(state.2, state.1[1]), 2),
+                                    arrayPushBack(state.2, state.1[1]),
                                     if(
                                         length(state.2) + 1
                                         < {{ head }} - length({{ shown() }}) + {{ shown_places }},
                                         1,
                                         1 - {{ window }}
                                     )
-                                ),
-                                entry.2
+                                )
                             ),
-                            entry.1
+                            code % 1000000
                         ),
                         1,
                         arrayPopFront(state.1)
                     ),
                     arrayPushBack(state.2, state.1[1])
                 ),
-                arraySlice({{ waiting }}, {{ crowded_from }} - 1),
+                arraySlice(
+                    {{ waiting }},
+                    {{ crowded_from }} - 1,
+                    greatest(0, toInt64({{ places }} + {{ shown_places }} + 2) - {{ crowded_from }})
+                ),
                 (
                     arraySlice({{ waiting }}, {{ crowded_from }} - 1),
                     arraySlice({{ waiting }}, 1, {{ crowded_from }} - 2)
                 )
-            ).2
-        )
+            )]
+        )[1]
+{%- endmacro -%}
+
+{#- Of the posts shown, those whose places still count. -#}
+{%- macro last_shown() -%}
+arraySlice(
+                    {{ shown() }},
+                    1 - greatest(
+                        {{ var('post_saturation_window_places') }},
+                        {{ var('post_saturation_head_places') }}
+                    )
+                )
 {%- endmacro -%}

@@ -4,8 +4,33 @@
 
 with
 
+-- A post deleted since it was shown keeps its place, and so does one that is not known here (yet):
+-- it is nobody's, which is a number no id has.
+shown_posts as (
+
+    select
+        post_id,
+        min(author_id) as author_id
+    from (
+        select
+            post_id,
+            author_id
+        from {{ source('raw', 'posts') }}
+        -- Of a constant array that is empty, `in` would read every post.
+        where post_id in (select arrayJoin({{ last_shown() }}))
+
+        union all
+
+        select
+            arrayJoin({{ last_shown() }}) as post_id,
+            toUInt64(18446744073709551615) as author_id
+    ) as authors
+    group by post_id
+
+),
+
 -- The last places already shown lead the list, in their order, and are taken off again at the end:
--- saturation goes on where the session left it. A post deleted meanwhile keeps its place there.
+-- saturation goes on where the session left it.
 listed as (
 
     select
@@ -21,26 +46,12 @@ listed as (
 
     select
         post_id,
-        any(author_id) as author_id,
+        author_id,
         0 as source_rank,
         0 as score_ppm,
         defaultValueOfTypeName({{ post_card_type() }}) as card,
         indexOf({{ shown() }}, post_id) as shown_place
-    from {{ source('raw', 'posts') }}
-    where
-        -- Of a constant array that is empty, `in` would read every post.
-        post_id in (
-            select arrayJoin(
-                arraySlice(
-                    {{ shown() }},
-                    1 - greatest(
-                        {{ var('post_saturation_window_places') }},
-                        {{ var('post_saturation_head_places') }}
-                    )
-                )
-            )
-        )
-    group by post_id
+    from shown_posts
 
 ),
 
@@ -58,8 +69,6 @@ ranked as (
         ) as rank
 
     from listed
-    order by rank
-    limit {{ var('feed_posts') }} + {{ var('saturation_reserve_posts') }}
 
 ),
 
