@@ -75,7 +75,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redis_timeout_ms: Milliseconds = 250
     postgres_pool_max: PoolSize = 8
     postgres_waiting_max: PoolSize = 64
-    clickhouse_pool_max: PoolSize = 4
+    clickhouse_pool_max: PoolSize = 2
     clickhouse_wait_ms: Milliseconds = 1_000
     redis_pool_max: PoolSize = 64
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -62,7 +63,8 @@ def preview(video: Mapping[str, Any], addresses: Addresses) -> PreviewVideo:
         duration_seconds=video["duration_ms"] / 1000,
         view_count=video["views"],
         like_count=video["likes"],
-        created_at=video["created_at"],
+        # JSON of Postgres: a text, and not in the form of every other time we answer.
+        created_at=datetime.fromisoformat(video["created_at"]).astimezone(UTC),
         thumbnail_url=addresses.media(video["thumbnail_url"]),
         streaming_url=addresses.stream(video["video_id"]),
     )

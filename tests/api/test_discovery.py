@@ -213,6 +213,7 @@ async def test_a_creator_watched_together_is_shown_with_new_videos(
     previews = [int(video["id"]) for video in first["preview_videos"]]
     assert previews == [videos[0], videos[2], videos[3]]
     assert first["preview_videos"][0]["duration_seconds"] == 15.5
+    assert first["preview_videos"][0]["created_at"].endswith("Z")
     assert first["preview_videos"][0]["thumbnail_url"].endswith("/media/thumb.jpg")
     assert {viewer, followed}.isdisjoint(ids(body))
     assert len(body["data"]) <= 20
