@@ -96,6 +96,7 @@ class Answer(NamedTuple):
     as_of_ms: int
     is_hit: bool
     degraded: Degraded
+    cut: int = 0  # places of the list whose users must not be named by now (count)
 
     @property
     def is_fallback(self) -> bool:
@@ -130,7 +131,10 @@ class ListReader:
         """Return the viewer's list; raises a problem when there is nothing to serve."""
         answer = await self._answer(viewer_id)
         DISCOVERY_LISTS.labels(self._kind.name, answer.degraded, str(answer.is_hit).lower()).inc()
-        return answer._replace(users=answer.users[:limit])
+        users = answer.users[:limit]
+        if answer.cut and len(users) < limit:
+            users += await self._fill(viewer_id, users, limit - len(users))
+        return answer._replace(users=users)
 
     async def close(self) -> None:
         """Let rankings under way finish; each is bounded by its timeouts."""
@@ -187,13 +191,25 @@ class ListReader:
 
     async def _grown(self, viewer_id: int, cause: StoreUnavailableError) -> Answer:
         """Return who grows fastest, for a viewer whose list cannot be known."""
-        places = self._growing or await self._optional_growing()
+        places = await self._known_growing()
         if not places:
             raise unavailable() from cause
         cards = await self._cards(viewer_id, places)
         if cards is None:
             raise unavailable() from cause
         return Answer(self._listed(viewer_id, places, cards), now_ms(), True, "popular")
+
+    async def _fill(self, viewer_id: int, listed: Sequence[Listed], most: int) -> list[Listed]:
+        """
+        Return who grows fastest and is not listed, as far as that can be had.
+
+        ClickHouse knows a part of whom somebody follows who follows very many, and Postgres may
+        cut the whole list it made.
+        """
+        named = {one.place.user_id for one in listed}
+        places = [one for one in await self._known_growing() if one.user_id not in named]
+        cards = await self._cards(viewer_id, places) if places else None
+        return self._listed(viewer_id, places, cards)[:most] if cards else []
 
     # ---------- serving
 
@@ -219,7 +235,8 @@ class ListReader:
             if cards is None or not is_current:
                 raise unavailable()
         users = self._listed(viewer_id, ranked.places, cards)
-        return Answer(users, ranked.as_of_ms, is_hit, degraded)
+        cut = len(ranked.places) - len(users)
+        return Answer(users, ranked.as_of_ms, is_hit, degraded, cut)
 
     async def _cards(self, viewer_id: int, places: Sequence[Place]) -> dict[int, Card] | None:
         try:
@@ -327,6 +344,9 @@ class ListReader:
         except StoreUnavailableError:
             return
         await self._keep(self._kind.growing_key, self._growing)
+
+    async def _known_growing(self) -> list[Place]:
+        return self._growing or await self._optional_growing()
 
     async def _optional_growing(self) -> list[Place]:
         try:

@@ -273,6 +273,29 @@ async def test_the_next_answer_is_without_who_was_followed_or_blocked_a_moment_a
         assert set(again) & set(others) == {others[0], others[1], others[3]}
 
 
+async def test_a_list_of_which_little_is_left_is_filled_with_who_grows(
+    api: Api, bearer: Token, society: Society
+) -> None:
+    """The viewer follows all of it, as Postgres knows and ClickHouse does not."""
+    viewer, hub, star, *others = society.users(60)
+    society.follow((viewer, hub), *((one, hub) for one in others))
+    society.follow(*((one, star) for one in others), age=timedelta(hours=2))
+    society.refresh()
+    before = await ask(api, bearer(viewer), limit=50)
+    society.postgres.execute(
+        "insert into app.follows (follower_id, followee_id)"
+        " select %s, id from unnest(%s::bigint[]) as id",
+        (viewer, others),
+    )
+    body = await ask(api, bearer(viewer), limit=50)
+    assert body["meta"]["cache_hit"]
+    assert set(ids(body)).isdisjoint([viewer, hub, *others])
+    assert set(ids(body)) > set(ids(before)) - set(others)
+    reasons = {int(one["user_id"]): one["reasons"] for one in body["data"]}
+    assert reasons[star] == ["growing"]
+    assert len(set(ids(body))) == len(ids(body))
+
+
 async def test_a_follow_counts_once_it_has_landed(
     settings: Settings, catalogue: Catalogue, bearer: Token, society: Society
 ) -> None:
