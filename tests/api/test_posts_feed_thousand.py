@@ -65,6 +65,7 @@ def world(
             log_level="warning",
             # A busy machine must not fail what is tested here.
             clickhouse_timeout_ms=60_000,
+            clickhouse_wait_ms=30_000,
             postgres_timeout_ms=30_000,
             redis_timeout_ms=5_000,
             counters_timeout_ms=10_000,

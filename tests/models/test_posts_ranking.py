@@ -6,6 +6,7 @@ import csv
 import math
 import random
 import subprocess
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -558,12 +559,15 @@ def test_a_refresh_reads_no_more_when_there_is_an_archive(
     """50,000 posts that no feed looks back on any more; most of their granules are skipped."""
 
     def refresh_rows() -> int:
+        """Rows that a refresh reads; asked between two of them, for one under way counts up."""
         refresh_ranking(own_clickhouse_url)
-        return int(
-            client.command(
-                "select read_rows from system.view_refreshes where view = 'post_cards_mv'"
-            )
-        )
+        while True:
+            status, rows = client.query(
+                "select status, read_rows from system.view_refreshes where view = 'post_cards_mv'"
+            ).result_rows[0]
+            if status == "Scheduled":
+                return int(rows)
+            time.sleep(0.05)
 
     before = refresh_rows()
     insert_posts(client, FIRST_ID + 100_000, 50_000, now - timedelta(days=400))
