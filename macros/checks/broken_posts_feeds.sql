@@ -1,5 +1,6 @@
 {#- What is wrong in the posts feeds of some viewers who have seen posts, as an array for ClickHouse:
-    (viewer, problem, post). Each feed is asked for by itself, as the API does. -#}
+    (viewer, problem, post). Each feed is asked for by itself, as the API does, all as of one
+    instant: what happens after it is no fault, nor is what no refresh could have taken in by then. -#}
 {%- macro broken_posts_feeds(viewers) -%}
     {%- set found = [] -%}
     {%- if execute -%}
@@ -8,14 +9,17 @@
             ~ " where item_type = 'post' group by user_id order by cityHash64(user_id) limit "
             ~ viewers
         ) -%}
+        {%- set as_of = "toDateTime64('" ~ run_query(
+            "select toString(now64(3, 'UTC'))"
+        ).columns[0].values()[0] ~ "', 3, 'UTC')" -%}
         {%- for viewer in chosen.columns[0].values() -%}
             {%- set feed = run_query(
                 "select position, post_id, author_id from " ~ ref('feed__posts') ~ "(viewer_id = "
-                ~ viewer ~ ", as_of = now64(3, 'UTC'), variant = 'default') order by position"
+                ~ viewer ~ ", as_of = " ~ as_of ~ ", variant = 'default') order by position"
             ) -%}
             {%- set post_ids = feed.columns[1].values() | map('int') | list -%}
             {%- set author_ids = feed.columns[2].values() | map('int') | list -%}
-            {%- for row in run_query(posts_feed_problems(viewer, post_ids, author_ids)).rows -%}
+            {%- for row in run_query(posts_feed_problems(viewer, as_of, post_ids, author_ids)).rows -%}
                 {%- do found.append("(" ~ viewer ~ ", '" ~ row[0] ~ "', " ~ row[1] ~ ")") -%}
             {%- endfor -%}
         {%- endfor -%}
@@ -25,7 +29,7 @@
 
 {#- One row per thing that is wrong in a viewer's posts feed, given as lists in its order: what it is,
     and the post. Two of an author are too near only where a post that comes later might stand. -#}
-{%- macro posts_feed_problems(viewer, post_ids, author_ids) -%}
+{%- macro posts_feed_problems(viewer, as_of, post_ids, author_ids) -%}
 with
 
 places as (
@@ -81,7 +85,9 @@ where
     and item_type = 'post'
     and item_id in (select arrayJoin(cast({{ post_ids }} as Array(UInt64))))
 group by item_id
-having max(watched_at) > now() - toIntervalDay({{ var('seen_window_days') }})
+having
+    max(watched_at) > {{ as_of }} - toIntervalDay({{ var('seen_window_days') }})
+    and max(watched_at) <= {{ as_of }}
 
 union all
 
@@ -91,6 +97,7 @@ select
 from {{ source('raw', 'not_interested_posts_current') }}
 where
     user_id = {{ viewer }}
+    and landed_at <= {{ as_of }}
     and post_id in (select arrayJoin(cast({{ post_ids }} as Array(UInt64))))
 
 union all
@@ -104,7 +111,11 @@ where author_id in (
     union all
     select if(blocker_id = {{ viewer }}, blocked_id, blocker_id)
     from {{ source('raw', 'blocks_current') }}
-    where {{ viewer }} in (blocker_id, blocked_id)
+    where
+        {{ viewer }} in (blocker_id, blocked_id)
+        and landed_at <= {{ as_of }} - toIntervalSecond(
+            if(blocker_id = {{ viewer }}, 0, {{ var('trending_refresh_seconds') }})
+        )
 )
 
 union all
@@ -115,7 +126,12 @@ select
 from places
 where post_id not in (
     select post_id
-    from {{ source('raw', 'posts_current') }}
-    where post_id in (select arrayJoin(cast({{ post_ids }} as Array(UInt64))))
+    from {{ source('raw', 'posts') }} final
+    where
+        post_id in (select arrayJoin(cast({{ post_ids }} as Array(UInt64))))
+        and (
+            not deleted
+            or landed_at > {{ as_of }} - toIntervalSecond({{ var('post_refresh_seconds') }})
+        )
 )
 {%- endmacro -%}
