@@ -1,7 +1,7 @@
 -- hidden_posts(viewer, posts, authors, seen_since): which of these posts a viewer may not be shown:
 -- their own, those they have seen since, those they are not interested in, and those of whom they
--- block or who blocks them. Seen is what raw.user_watch_history calls seen: a view, whichever way it
--- was reported.
+-- block or who blocks them. Seen is what raw.user_watch_history calls seen: a view, whichever way
+-- it was reported.
 --
 -- Reads what it is asked about, never all that a viewer has seen, nor all who block them.
 create or replace function app.hidden_posts(

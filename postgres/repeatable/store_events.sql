@@ -7,8 +7,8 @@
 -- second like.
 --
 -- Why two calls cannot deadlock: each locks in one order: users, likes, "not interested" (videos,
--- then posts), events, video counters, post counters, and inside each by key. Hence one call per transaction: a second
--- one would begin again at the top while holding locks further down.
+-- then posts), events, video counters, post counters, and inside each by key. Hence one call per
+-- transaction: a second one would begin again at the top while holding locks further down.
 --
 -- Joins by key only (the settings below): a plan made while a table was empty would read all of
 -- it, for every batch, once it has grown. One plan for all batches: planning costs as much as
