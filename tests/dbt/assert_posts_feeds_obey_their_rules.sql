@@ -1,5 +1,5 @@
--- Fails with what must not be in a posts feed: seen, unwanted, own, blocked, deleted or repeated posts, and
--- authors too near to themselves. Every build looks at a few viewers;
+-- Fails with what must not be in a posts feed: seen, unwanted, own, blocked, deleted or repeated
+-- posts, and authors too near to themselves. Every build looks at a few viewers;
 -- `dbt test -s assert_posts_feeds_obey_their_rules --vars '{checked_viewers: 1000}'` at more.
 -- depends_on: {{ ref('feed__posts') }}
 select
