@@ -55,6 +55,9 @@ POSTGRES_RECONNECT_SECONDS = 0.5
 # The server ends a slow statement itself and the connection lives on; a line on which nothing
 # comes even then is cut.
 POSTGRES_CUT_SECONDS = 0.25
+# Answers of a ClickHouse that is there but busy or going away: out of time, of places, of memory;
+# restarting; read only.
+ILL_CODES = frozenset({159, 160, 202, 209, 210, 236, 241, 242, 252, 394, 439, 999})
 # What ClickHouse says of a table, a column or a function that is not there (codes of its errors).
 GONE_BELOW_A_VIEW = frozenset({8, 10, 16, 36, 46, 47, 53, 60})
 PING_SECONDS = 1.0  # a store that needs longer for nothing is down to whoever asks
@@ -230,11 +233,20 @@ class ClickHouse:
             raise StoreUnavailableError(self.breaker.store) from exc
         try:
             waited = time.monotonic() - began_at
-            return await self.breaker.run(
-                lambda: self._query_written_out(sql, parameters), self._timeout_seconds - waited
+            answer = await self.breaker.run(
+                lambda: self._answer(sql, parameters), self._timeout_seconds - waited
             )
         finally:
             self._places.release()
+        if isinstance(answer, DatabaseError):
+            STORE_FAILURES.labels(self.breaker.store).inc()
+            log.error(
+                "statement_failed",
+                store=self.breaker.store,
+                reason=str(answer).partition("\n")[0][:300],
+            )
+            raise StoreUnavailableError(self.breaker.store) from answer
+        return answer
 
     async def query_beside_breaker(self, sql: str) -> QueryResult:
         """Run a small query that neither opens nor closes the circuit."""
@@ -243,6 +255,20 @@ class ClickHouse:
                 return await self._query(sql, {})
         except Exception as exc:
             raise StoreUnavailableError("clickhouse") from exc
+
+    async def _answer(self, sql: str, parameters: Mapping[str, Any]) -> QueryResult | DatabaseError:
+        """
+        Return rows, or what ClickHouse has against the statement.
+
+        Whoever refuses a statement is there and well: one model that is broken must not take the
+        others' circuit with it.
+        """
+        try:
+            return await self._query_written_out(sql, parameters)
+        except DatabaseError as exc:
+            if exc.code is None or exc.code in ILL_CODES:
+                raise
+            return exc
 
     async def _query_written_out(self, sql: str, parameters: Mapping[str, Any]) -> QueryResult:
         written_out = self.views.written_out(sql)

@@ -1,5 +1,5 @@
--- The posts this viewer must not be shown: seen in the last 30 days, not interested in, and those this
--- session was already shown.
+-- The posts this viewer must not be shown: seen in the last 30 days, not interested in, and those
+-- this session was already shown.
 select item_id as post_id
 from {{ source('raw', 'user_watch_history') }}
 where

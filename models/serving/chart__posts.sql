@@ -1,6 +1,6 @@
 -- chart__posts(chart_window, places): a window's chart as it is shown, one row per place. Read by
--- key: a post that was deleted since the chart was counted leaves it as soon as that has landed, and
--- those behind it move up.
+-- key: a post that was deleted since the chart was counted leaves it as soon as that has landed,
+-- and those behind it move up.
 {{ config(materialized='parameterized_view') }}
 
 with

@@ -215,3 +215,15 @@ async def test_places_that_all_hang_open_the_circuit_in_one_round(
         assert failed_calls() - before == line.clickhouse_pool_max
     finally:
         await clickhouse.close()
+
+
+async def test_a_statement_that_is_wrong_opens_no_circuit(settings: Settings) -> None:
+    """One model that is broken does not take the others with it."""
+    clickhouse = ClickHouse(settings)
+    try:
+        for _ in range(2 * CLICKHOUSE_FAILURES_TO_OPEN):
+            with pytest.raises(StoreUnavailableError):
+                await clickhouse.query("select nothing_like_this from nowhere", {})
+        assert (await clickhouse.query("select 42", {})).result_set == [[42]]
+    finally:
+        await clickhouse.close()
