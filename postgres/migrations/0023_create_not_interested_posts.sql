@@ -1,6 +1,6 @@
--- "Not interested" in a post, as app.not_interested is for videos: captured, because it excludes for
--- good and events expire. A table of its own: the key of app.not_interested is a video's id, and a
--- post may have the same one.
+-- "Not interested" in a post, as app.not_interested is for videos: captured, because it excludes
+-- for good and events expire. A table of its own: the key of app.not_interested is a video's id,
+-- and a post may have the same one.
 create table app.not_interested_posts (
     user_id bigint not null,
     post_id bigint not null,
@@ -33,7 +33,7 @@ insert into app.not_interested_posts (user_id, post_id, created_at)
 select
     user_id,
     item_id,
-    min(event_time)
+    min(event_time) as created_at
 from app.events
 where
     item_type = 'post'

@@ -1,4 +1,5 @@
--- One window of not_interested_posts. A repeat lands rows again, and FINAL keeps one of each version.
+-- One window of not_interested_posts. A repeat lands rows again, and FINAL keeps one of each
+-- version.
 insert into raw.not_interested_posts (
     user_id,
     post_id,
