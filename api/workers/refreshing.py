@@ -6,8 +6,8 @@ say `refresh_after_landing` are refreshed here: at once after rows have landed, 
 of others after those. Their own `refresh_seconds` remain for what nobody tells, and for a machine
 on which this does not run.
 
-It rests for twice as long as a refresh took, so that it takes a core at most a third of the time,
-and never refreshes more often than every `SHORTEST_SECONDS`. Twice at once is harmless.
+It rests for half as long as a refresh took, so that a large catalogue is refreshed less often and
+not all the time, and never refreshes more often than every `SHORTEST_SECONDS`. Twice at once is harmless.
 
 What it tells is only what it has refreshed. A word can get lost: on a line that is dead and was not
 closed, or when the landing worker could not send it. So what has landed without a word is refreshed
@@ -41,7 +41,7 @@ from api.workers import (
 from api.workers.patience import retrying
 
 SHORTEST_SECONDS = 0.3  # from the beginning of one refresh to that of the next
-RESTS_PER_REFRESH = 2.0  # of the time a refresh took (ratio)
+RESTS_PER_REFRESH = 0.5  # of the time a refresh took (ratio)
 # Without word from the landing worker: how long one waits for it, and how often one refreshes when
 # there is none to expect (Redis is away, or Kafka lands).
 SILENT_SECONDS = 1.0

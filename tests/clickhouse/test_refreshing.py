@@ -109,7 +109,9 @@ def test_a_model_that_cannot_be_refreshed_keeps_its_rows_and_stops_no_other(
         with capture_logs() as said:
             for _ in range(2):
                 refresher.refresh()
-        assert [line["event"] for line in said] == ["a model is refreshed again"]
+        # That it is well is told as information, which a process may be set not to log.
+        assert {line["event"] for line in said} <= {"a model is refreshed again"}
+        assert refresher.is_complete
     assert values(clickhouse) == {"first": 8, "second": 8, "daily": 0}
 
 
