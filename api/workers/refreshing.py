@@ -7,7 +7,8 @@ of others after those. Their own `refresh_seconds` remain for what nobody tells,
 on which this does not run.
 
 It rests for half as long as a refresh took, so that a large catalogue is refreshed less often and
-not all the time, and never refreshes more often than every `SHORTEST_SECONDS`. Twice at once is harmless.
+not all the time, and never refreshes more often than every `SHORTEST_SECONDS`. Twice at once is
+harmless.
 
 What it tells is only what it has refreshed. A word can get lost: on a line that is dead and was not
 closed, or when the landing worker could not send it. So what has landed without a word is refreshed
