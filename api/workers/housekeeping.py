@@ -10,7 +10,6 @@ Python says when; the functions say what, and may run twice at once.
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +24,7 @@ from psycopg.rows import scalar_row
 from structlog.typing import FilteringBoundLogger
 
 from api.settings import Settings
+from api.workers.stopping import told_to_stop
 
 TIDY_EVERY_SECONDS = 3.0
 PARTITIONS_EVERY_SECONDS = 3_600.0
@@ -150,14 +150,7 @@ def main() -> int:
 
     settings = Settings.from_environ()
     configure_logging(settings)
-    stop = Event()
-
-    def end(*_: Any) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    work(settings, stop)
+    work(settings, told_to_stop())
     return 0
 
 

@@ -11,14 +11,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Event
-from typing import Any, Literal, Self, cast
+from typing import Literal, Self, cast
 
 import msgspec
 import psycopg
@@ -32,6 +31,7 @@ from api.settings import Settings
 from api.workers import LANDED_KEY, LANDED_ROWS_CHANNEL
 from api.workers.capture import CapturedTable, CaptureSource, Outlook, Span
 from api.workers.patience import retrying
+from api.workers.stopping import told_to_stop
 from api.workers.windows import LandingError, LandingStore, Window, landable_tables
 
 LAG_KEY = "nova:landing"
@@ -523,13 +523,7 @@ def main(arguments: Sequence[str] | None = None, landing_type: type[Landing] = L
         log.error("NOVA_CDC is not pull: Kafka Connect lands, this worker has nothing to do")
         return 1
 
-    stop = Event()
-
-    def end(*_: Any) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    stop = told_to_stop()
     try:
         new_source: NewSource = "replace" if options.adopt else "refuse"
         with landing_type(settings, new_source=new_source, log=log) as landing:

@@ -19,11 +19,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import signal
 import sys
 import time
 from threading import Event
-from typing import Any, Self, cast
+from typing import Self, cast
 
 import clickhouse_connect
 import redis
@@ -40,6 +39,7 @@ from api.workers import (
     REFRESHED_KEY,
 )
 from api.workers.patience import retrying
+from api.workers.stopping import told_to_stop
 
 SHORTEST_SECONDS = 0.3  # from the beginning of one refresh to that of the next
 RESTS_PER_REFRESH = 0.5  # of the time a refresh took (ratio)
@@ -287,14 +287,7 @@ def main() -> int:
 
     settings = Settings.from_environ()
     configure_logging(settings)
-    stop = Event()
-
-    def end(*_: Any) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    work(settings, stop)
+    work(settings, told_to_stop())
     return 0
 
 
