@@ -14,7 +14,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Literal, Self, cast
@@ -28,7 +28,7 @@ from msgspec import Struct
 from structlog.typing import FilteringBoundLogger
 
 from api.settings import Settings
-from api.workers import LANDED_KEY, LANDED_ROWS_CHANNEL
+from api.workers import LANDED_KEY, LANDED_ROWS_CHANNEL, LandedRows
 from api.workers.capture import CapturedTable, CaptureSource, Outlook, Span
 from api.workers.patience import retrying
 from api.workers.stopping import told_to_stop
@@ -95,6 +95,7 @@ class Telling:
             settings.redis_url, socket_timeout=timeout, socket_connect_timeout=timeout
         )
         self._landed_txid = -1
+        self.untold: set[str] = set()  # tables
         self._told_at = 0.0
         self._failed_at = float("-inf")
 
@@ -107,9 +108,14 @@ class Telling:
         if self._tell(lambda: self._client.set(LANDED_KEY, txid)):
             self._landed_txid, self._told_at = txid, now
 
-    def rows(self, rows: int) -> None:
-        """Tell that rows have landed, so that what is made of them can be made anew."""
-        self._tell(lambda: self._client.publish(LANDED_ROWS_CHANNEL, rows))
+    def rows(self, txid: int, tables: Iterable[str]) -> None:
+        """Tell in which tables rows have landed, so that what is made of them can be made anew."""
+        self.untold.update(tables)
+        if not self.untold:
+            return
+        word = msgspec.json.encode(LandedRows(txid, sorted(self.untold)))
+        if self._tell(lambda: self._client.publish(LANDED_ROWS_CHANNEL, word)):
+            self.untold.clear()
 
     def lags(self, lags: Mapping[str, Lag]) -> None:
         """Tell how far each table is behind."""
@@ -208,6 +214,8 @@ class Landing:
         self.source = capture.identity()
         self.windows = self.known_windows(capture, store)
         self.is_active = True
+        # Who landed before may have died without a word.
+        self.told.untold.update(table.name for table in self.tables)
         now = time.monotonic()
         self.caught_up_at = {table.name: now for table in self.tables}
         self.marks = {}
@@ -296,8 +304,7 @@ class Landing:
             self.note_lag(outlook, before.next_txid, began_at)
             self.report(capture)
             # After how far it is: whoever hears it looks there.
-            if landed.rows:
-                self.told.rows(sum(landed.rows.values()))
+            self.told.rows(self.landed_txid, landed.rows)
             if failure:
                 raise failure
             self.forget(store)

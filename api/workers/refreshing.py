@@ -2,9 +2,9 @@
 Refreshing: what ranks is computed anew when something has landed, not at the next whole second.
 
 ClickHouse refreshes by the clock, in whole seconds, also when nothing has changed. The models that
-say `refresh_after_landing` are refreshed here: at once after rows have landed, those that are made
-of others after those. Their own `refresh_seconds` remain for what nobody tells, and for a machine
-on which this does not run.
+say `refresh_after_landing` are refreshed here: at once after rows have landed in a table they are
+made of, those that are made of others after those. Their own `refresh_seconds` remain for what
+nobody tells, and for a machine on which this does not run.
 
 It rests for half as long as a refresh took, so that a large catalogue is refreshed less often and
 not all the time, and never refreshes more often than every `SHORTEST_SECONDS`. Twice at once is
@@ -25,10 +25,12 @@ from threading import Event
 from typing import Self, cast
 
 import clickhouse_connect
+import msgspec
 import redis
 import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from msgspec import Struct
 from structlog.typing import FilteringBoundLogger
 
 from api.settings import Settings
@@ -37,6 +39,7 @@ from api.workers import (
     LANDED_ROWS_CHANNEL,
     REFRESHED_KEPT_SECONDS,
     REFRESHED_KEY,
+    LandedRows,
 )
 from api.workers.patience import retrying
 from api.workers.stopping import told_to_stop
@@ -56,16 +59,20 @@ REFRESH_SECONDS = 120
 
 TRANSIENT = (ClickHouseError, OSError)
 
-# What a model says of itself (macros/materializations/refreshed_table.sql).
-PLAN = """
+# What a model says of itself (macros/materializations/refreshed_after_landing.sql).
+PLAN = r"""
+with extractGroups(comment, '^refreshed after landing of ([a-z0-9_, ]+), step (\d+)$') as said
+
 select
-    toUInt8OrZero(extract(comment, '^refreshed after landing, step ([0-9]+)$')) as step,
-    name
+    toUInt8(said[2]) as step,
+    name,
+    engine = 'Dictionary' as is_dictionary,
+    splitByString(', ', said[1]) as made_of
 from system.tables
 where
     database = 'nova'
-    and engine = 'MaterializedView'
-    and step > 0
+    and engine in ('MaterializedView', 'Dictionary')
+    and notEmpty(said)
 order by
     step,
     name
@@ -74,9 +81,30 @@ order by
 log: FilteringBoundLogger = structlog.get_logger("nova.refreshing")
 
 
+class Landed(Struct):
+    """What has landed, as far as it was heard of: tables, None for all; up to which transaction."""
+
+    tables: frozenset[str] | None = frozenset()
+    txid: int | None = None
+
+    def __bool__(self) -> bool:
+        """Say whether something has landed."""
+        return self.tables is None or bool(self.tables)
+
+    def and_then(self, later: Landed) -> Landed:
+        """Return both together."""
+        if self.tables is None or later.tables is None:
+            return Landed(None, later.txid)
+        return Landed(self.tables | later.tables, self.txid if later.txid is None else later.txid)
+
+
+NOTHING = Landed()
+ANYTHING = Landed(tables=None)
+
+
 class Ear:
     """
-    Hears from Redis that rows have landed, and tells it how far they are served.
+    Hears from Redis what has landed, and tells it how far it is served.
 
     Hears nothing while Redis is away.
     """
@@ -110,8 +138,8 @@ class Ear:
             with contextlib.suppress(redis.RedisError):
                 self._client.set(REFRESHED_KEY, txid, ex=REFRESHED_KEPT_SECONDS)
 
-    def has_landed(self, seconds: float) -> bool | None:
-        """Wait for rows to land for at most so long; None when it cannot be known."""
+    def landed(self, seconds: float) -> Landed:
+        """Wait for rows to land for at most so long; `ANYTHING` when it cannot be known."""
         try:
             if not self._is_subscribed:
                 self._channel.subscribe(LANDED_ROWS_CHANNEL)
@@ -126,23 +154,45 @@ class Ear:
             self._is_subscribed = False
             with contextlib.suppress(redis.RedisError):
                 self._channel.reset()
-            return None
-        # Also when the client has subscribed anew by itself: what landed before is not told again.
-        return None if "subscribe" in heard else "message" in heard
+            return ANYTHING
+        return heard
 
-    def _heard(self, seconds: float) -> set[str]:
-        """Return the types of what comes within so long; what comes together is heard together."""
+    def _heard(self, seconds: float) -> Landed:
+        """Return what is told within so long; what comes together is heard together."""
         until = time.monotonic() + seconds
-        heard: set[str] = set()
+        heard = NOTHING
         while True:
             # Something was heard: no more is waited for.
-            left = 0 if heard - {"pong"} else max(until - time.monotonic(), 0)
+            left = 0 if heard else max(until - time.monotonic(), 0)
             message = self._channel.get_message(timeout=left)
             if message is not None:
-                heard.add(message["type"])
+                heard = heard.and_then(self._meaning(message["type"], message["data"]))
                 self._asked_at = None
             elif left == 0:
                 return heard
+
+    def _meaning(self, kind: str, said: bytes) -> Landed:
+        if kind == "message":
+            try:
+                word = msgspec.json.decode(said, type=LandedRows)
+            except msgspec.DecodeError:
+                return ANYTHING
+            return Landed(frozenset(word.tables), word.txid)
+        # Also when the client has subscribed anew by itself: what landed before is not told again.
+        return ANYTHING if kind == "subscribe" else NOTHING
+
+
+class Step(Struct, frozen=True):
+    """One thing that is refreshed after landing."""
+
+    number: int
+    name: str
+    is_dictionary: bool
+    made_of: list[str]
+
+    def is_due(self, tables: frozenset[str] | None) -> bool:
+        """Say whether it is made of one of these tables; None is all of them."""
+        return tables is None or not tables.isdisjoint(self.made_of)
 
 
 class Refresher:
@@ -169,9 +219,9 @@ class Refresher:
                 self._client.close()
             self._client = None
 
-    def refresh(self) -> list[str]:
+    def refresh(self, tables: frozenset[str] | None = None) -> list[str]:
         """
-        Refresh the models now, and return when they are served; returns their views.
+        Refresh what is made of these tables, of any when None; returns what is served anew.
 
         A refresh that fails, or whose view a build replaces at this moment, is left to the next
         one: the rows of before are served on. Raises `ClickHouseError` or `OSError` when
@@ -179,19 +229,32 @@ class Refresher:
         """
         client = self._connected()
         self.is_complete = False
-        refreshed = []
+        refreshed: list[str] = []
         try:
-            plan = client.query(PLAN).result_rows
-            for _, views in itertools.groupby(plan, key=lambda row: row[0]):
-                names = [f"nova.`{name}`" for _, name in views]
-                for name in names:
-                    self._tried(f"system refresh view {name}")
-                refreshed += [name for name in names if self._tried(f"system wait view {name}")]
-            self.is_complete = len(refreshed) == len(plan)
+            plan = itertools.starmap(Step, client.query(PLAN).result_rows)
+            due = [step for step in plan if step.is_due(tables)]
+            for _, steps in itertools.groupby(due, key=lambda step: step.number):
+                refreshed += self._refresh_together(list(steps))
+            self.is_complete = len(refreshed) == len(due)
         except TRANSIENT:
             self.disconnect()
             raise
         return refreshed
+
+    def _refresh_together(self, steps: list[Step]) -> list[str]:
+        """Refresh what does not depend on each other; returns what went well."""
+        views = [step for step in steps if not step.is_dictionary]
+        for view in views:
+            self._tried(f"system refresh view nova.`{view.name}`")
+        return [
+            *(view.name for view in views if self._tried(f"system wait view nova.`{view.name}`")),
+            *(
+                step.name
+                for step in steps
+                if step.is_dictionary
+                and self._tried(f"system reload dictionary nova.`{step.name}`")
+            ),
+        ]
 
     def _connected(self) -> Client:
         if self._client is None:
@@ -253,24 +316,31 @@ def work(settings: Settings, stop: Event) -> None:
     patience = retrying(stop, log, TRANSIENT)
     ear = Ear(settings)
     progress = Progress()
+    owed = NOTHING  # landed, and what is made of it was not refreshed
     try:
         with Refresher(settings) as refresher:
             while not stop.is_set():
-                has_landed = ear.has_landed(SILENT_SECONDS) if settings.cdc == "pull" else None
-                if has_landed is None:
+                heard = ear.landed(SILENT_SECONDS) if settings.cdc == "pull" else ANYTHING
+                if heard.tables is None:
                     stop.wait(SILENT_SECONDS)
-                if has_landed is False and not progress.is_behind(ear.landed_txid()):
-                    if refresher.is_complete:
-                        ear.refreshed(progress.txid)  # it would end
-                    continue
+                elif not heard:
+                    if progress.is_behind(ear.landed_txid()):
+                        heard = ANYTHING
+                    else:
+                        if refresher.is_complete:
+                            ear.refreshed(progress.txid)  # it would end
+                        continue
                 if stop.is_set():
                     continue
                 began_at = time.monotonic()
-                landed_txid = ear.landed_txid()
-                patience(refresher.refresh)
-                progress.refreshed(landed_txid if refresher.is_complete else None)
+                owed = owed.and_then(heard)
+                if owed.tables is None:
+                    owed = Landed(None, ear.landed_txid())
+                patience(refresher.refresh, owed.tables)
+                progress.refreshed(owed.txid if refresher.is_complete else None)
                 if refresher.is_complete:
-                    ear.refreshed(landed_txid)
+                    ear.refreshed(owed.txid)
+                    owed = NOTHING
                 took = time.monotonic() - began_at
                 stop.wait(max(RESTS_PER_REFRESH * took, SHORTEST_SECONDS - took))
     except TRANSIENT:

@@ -16,8 +16,8 @@
     that is dropped and made again.
 
     `refresh_after_landing` says that it need not wait for its turn: the refreshing worker
-    (api/workers/refreshing.py) refreshes it as soon as rows have landed, the first of a chain as
-    step 1 and what is refreshed after it as step 2.
+    (api/workers/refreshing.py) refreshes it as soon as rows have landed that it is made of, the
+    first of a chain as step 1 and what is refreshed after it as step 2.
 
     A run that dies between 1 and 4 leaves a table nobody refreshes; the next run repairs it. -#}
 {%- materialization refreshed_table, adapter='clickhouse' -%}
@@ -45,9 +45,7 @@
         {%- endfor %}
         to {{ table }} empty as
         {{ sql }}
-        {% if config.get('refresh_after_landing', false) -%}
-        comment 'refreshed after landing, step {{ 2 if config.get('refresh_after') else 1 }}'
-        {%- endif %}
+        comment '{{ refreshed_after_landing(graph.nodes[model.unique_id]) }}'
     {%- endcall -%}
     {{ run_hooks(post_hooks) }}
     {{ return({'relations': [table]}) }}

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
+from unittest.mock import Mock
 
 import clickhouse_connect
 import msgspec
@@ -25,7 +26,7 @@ from api.settings import Settings
 from api.stack.clickhouse import ClickHouseServer
 from api.stack.migrations import cluster_variables
 from api.stack.ports import free_port
-from api.workers import LANDED_KEY, LANDED_ROWS_CHANNEL
+from api.workers import LANDED_KEY, LANDED_ROWS_CHANNEL, LandedRows
 from api.workers.capture import CaptureSource, Span
 from api.workers.landing import (
     LAG_KEY,
@@ -329,7 +330,39 @@ def test_rows_are_told_of_when_they_have_landed_and_nothing_else_is(
         landing.run_once()
         message = channel.get_message(timeout=5)
         assert message is not None
-        assert message["data"] == b"2"
+        word = msgspec.json.decode(message["data"], type=LandedRows)
+        assert word == LandedRows(landed_txid(redis_url), ["users"])
+        channel.close()
+
+
+def test_a_worker_begins_with_a_word_about_every_table_and_repeats_what_redis_did_not_hear(
+    settings: Settings,
+    postgres: psycopg.Connection,
+    clickhouse: Client,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("api.workers.landing.REPORT_SECONDS", 0.0)
+    told = msgspec.structs.replace(settings, redis_url=redis_url)
+    with Landing(told) as landing, redis.Redis.from_url(redis_url) as client:
+        channel = client.pubsub(ignore_subscribe_messages=True)
+        channel.subscribe(LANDED_ROWS_CHANNEL)
+        channel.get_message(timeout=0.2)
+
+        def heard() -> list[str]:
+            message = channel.get_message(timeout=5)
+            assert message is not None
+            return msgspec.json.decode(message["data"], type=LandedRows).tables
+
+        landing.run_once()
+        assert heard() == sorted(table.name for table in landing.tables)
+        postgres.execute("insert into app.users (id) values (1)")
+        with monkeypatch.context() as deaf:
+            deaf.setattr(redis.Redis, "publish", Mock(side_effect=redis.ConnectionError))
+            landing.run_once()
+        assert channel.get_message(timeout=0.2) is None
+        landing.run_once()
+        assert heard() == ["users"]
         channel.close()
 
 

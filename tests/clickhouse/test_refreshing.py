@@ -19,13 +19,24 @@ from structlog.testing import capture_logs
 
 from api.settings import Settings
 from api.stack.ports import free_port
-from api.workers import LANDED_KEY, LANDED_ROWS_CHANNEL, REFRESHED_KEY
-from api.workers.refreshing import DEAF_SECONDS, TRANSIENT, Ear, Refresher, work
+from api.workers import LANDED_KEY, LANDED_ROWS_CHANNEL, REFRESHED_KEY, LandedRows
+from api.workers.refreshing import (
+    ANYTHING,
+    DEAF_SECONDS,
+    NOTHING,
+    TRANSIENT,
+    Ear,
+    Landed,
+    Refresher,
+    work,
+)
 from tests.api.proxy import Proxy
 from tests.conftest import child_environment, settings_on
 
 # Nothing here comes from its own turn: that is an hour away.
 REFRESHED = "refresh every 1 hour"
+FIRST = "refreshed after landing of events, videos, step 1"
+SECOND = "refreshed after landing of events, videos, step 2"
 
 
 @pytest.fixture
@@ -37,14 +48,15 @@ def clickhouse(own_clickhouse_url: str) -> Iterator[Client]:
         client.command("create table nova.source (x UInt64) engine = MergeTree order by x")
         for name in ("first", "second", "daily"):
             client.command(f"create table nova.{name} (x UInt64) engine = MergeTree order by x")
-        make_view(client, "first", "source", "refreshed after landing, step 1")
-        make_view(client, "second", "first", "refreshed after landing, step 2")
+        make_view(client, "first", "source", FIRST)
+        make_view(client, "second", "first", SECOND)
         make_view(client, "daily", "source", "")
         yield client
         client.command("drop database nova sync")
 
 
 def make_view(client: Client, name: str, source: str, comment: str) -> None:
+    client.command(f"drop view if exists nova.{name}_mv sync")
     client.command(
         f"create materialized view nova.{name}_mv {REFRESHED} to nova.{name} empty"
         f" as select max(x) as x from nova.{source} comment '{comment}'"
@@ -64,6 +76,11 @@ def settings(own_clickhouse_url: str, redis_url: str) -> Settings:
     return settings_on(clickhouse_url=own_clickhouse_url, redis_url=redis_url)
 
 
+def word(txid: int, *tables: str) -> bytes:
+    """What the landing worker says."""
+    return msgspec.json.encode(LandedRows(txid, list(tables)))
+
+
 def eventually(check: Callable[[], bool], seconds: float = 20.0) -> bool:
     deadline = time.monotonic() + seconds
     while not check():
@@ -78,8 +95,39 @@ def test_a_chain_is_refreshed_in_its_order_and_nothing_else(
 ) -> None:
     clickhouse.command("insert into nova.source values (7)")
     with Refresher(settings) as refresher:
-        assert refresher.refresh() == ["nova.`first_mv`", "nova.`second_mv`"]
+        assert refresher.refresh() == ["first_mv", "second_mv"]
     assert values(clickhouse) == {"first": 7, "second": 7, "daily": 0}
+
+
+def test_only_what_is_made_of_what_landed_is_refreshed(
+    settings: Settings, clickhouse: Client
+) -> None:
+    make_view(clickhouse, "daily", "source", "refreshed after landing of posts, step 1")
+    clickhouse.command("insert into nova.source values (7)")
+    with Refresher(settings) as refresher:
+        assert refresher.refresh(frozenset({"users"})) == []
+        assert refresher.is_complete
+        assert refresher.refresh(frozenset({"posts", "users"})) == ["daily_mv"]
+        assert values(clickhouse) == {"first": 0, "second": 0, "daily": 7}
+        assert refresher.refresh(frozenset({"events"})) == ["first_mv", "second_mv"]
+        assert refresher.refresh(None) == ["daily_mv", "first_mv", "second_mv"]
+
+
+def test_a_dictionary_is_loaded_after_what_it_is_made_of(
+    settings: Settings, clickhouse: Client
+) -> None:
+    """Its own lifetime is an hour."""
+    clickhouse.command(
+        "create dictionary nova.third (x UInt64, known UInt8 default 1) primary key x"
+        " source(clickhouse(query 'select x, 1 as known from nova.second')) layout(hashed())"
+        " lifetime(3600) comment 'refreshed after landing of events, videos, step 3'"
+    )
+    known = "select dictHas('nova.third', toUInt64(7))"
+    assert clickhouse.query(known).result_rows == [(0,)]
+    clickhouse.command("insert into nova.source values (7)")
+    with Refresher(settings) as refresher:
+        assert refresher.refresh() == ["first_mv", "second_mv", "third"]
+    assert clickhouse.query(known).result_rows == [(1,)]
 
 
 def test_a_model_that_cannot_be_refreshed_keeps_its_rows_and_stops_no_other(
@@ -92,20 +140,19 @@ def test_a_model_that_cannot_be_refreshed_keeps_its_rows_and_stops_no_other(
         clickhouse.command(
             f"create materialized view nova.first_mv {REFRESHED} to nova.first empty as"
             " select throwIf(max(x) > 0) + max(x) as x from nova.source"
-            " comment 'refreshed after landing, step 1'"
+            f" comment '{FIRST}'"
         )
         clickhouse.command("insert into nova.source values (8)")
         with capture_logs() as said:
             for _ in range(3):
-                assert refresher.refresh() == ["nova.`second_mv`"]
+                assert refresher.refresh() == ["second_mv"]
                 assert not refresher.is_complete
         assert values(clickhouse) == {"first": 7, "second": 7, "daily": 0}
         assert [(line["event"], line["log_level"]) for line in said] == [
             ("a model is not refreshed", "warning")
         ]
 
-        clickhouse.command("drop view nova.first_mv sync")
-        make_view(clickhouse, "first", "source", "refreshed after landing, step 1")
+        make_view(clickhouse, "first", "source", FIRST)
         with capture_logs() as said:
             for _ in range(2):
                 refresher.refresh()
@@ -122,19 +169,23 @@ def test_a_clickhouse_that_is_away_is_an_error_of_its_own() -> None:
 
 def test_without_redis_nobody_can_say_what_has_landed() -> None:
     ear = Ear(settings_on())
-    assert ear.has_landed(0.1) is None
+    assert ear.landed(0.1) == ANYTHING
     ear.close()
 
 
-def test_word_of_a_landing_is_heard_once(settings: Settings) -> None:
+def test_words_of_landings_are_heard_once_and_together(settings: Settings) -> None:
     ear = Ear(settings)
-    assert ear.has_landed(0.1) is None  # whatever landed before it listened
-    assert ear.has_landed(0.1) is False
+    assert ear.landed(0.1) == ANYTHING  # whatever landed before it listened
+    assert not ear.landed(0.1)
     with redis.Redis.from_url(settings.redis_url) as client:
-        for _ in range(3):
-            client.publish(LANDED_ROWS_CHANNEL, 5)
-        assert eventually(lambda: ear.has_landed(0.1) is True)
-        assert ear.has_landed(0.1) is False
+        client.publish(LANDED_ROWS_CHANNEL, word(5, "events"))
+        client.publish(LANDED_ROWS_CHANNEL, word(6, "events", "posts"))
+        heard = Landed()
+        for _ in range(20):
+            heard = heard.and_then(ear.landed(0.1))
+        assert heard == Landed(frozenset({"events", "posts"}), 6)
+        client.publish(LANDED_ROWS_CHANNEL, "5")  # of a worker that says it otherwise
+        assert eventually(lambda: ear.landed(0.1) == ANYTHING)
     ear.close()
 
 
@@ -142,14 +193,14 @@ async def test_a_line_that_is_dead_is_noticed(settings: Settings) -> None:
     """Nobody closed it: there is no error, and no word."""
     async with Proxy(settings.redis_url, free_port()) as line:
         ear = Ear(msgspec.structs.replace(settings, redis_url=line.url))
-        for heard in (None, False, False):
-            assert await asyncio.to_thread(ear.has_landed, 0.3) is heard
+        for heard in (ANYTHING, NOTHING, NOTHING):
+            assert await asyncio.to_thread(ear.landed, 0.3) == heard
         line.slow(3_600)
-        assert await asyncio.to_thread(ear.has_landed, 0.3) is False  # it may be idle
-        assert await asyncio.to_thread(ear.has_landed, DEAF_SECONDS + 0.3) is None
+        assert await asyncio.to_thread(ear.landed, 0.3) == NOTHING  # it may be idle
+        assert await asyncio.to_thread(ear.landed, DEAF_SECONDS + 0.3) == ANYTHING
         line.mend()
-        for heard in (None, False):
-            assert await asyncio.to_thread(ear.has_landed, 0.3) is heard
+        for heard in (ANYTHING, NOTHING):
+            assert await asyncio.to_thread(ear.landed, 0.3) == heard
         ear.close()
 
 
@@ -185,6 +236,14 @@ def test_what_landed_without_a_word_is_refreshed_before_it_is_told(
     assert eventually(is_told)
 
 
+def test_a_word_is_told_as_far_as_it_reaches(worker: redis.Redis, clickhouse: Client) -> None:
+    """What has landed meanwhile is told when its own word has been refreshed by."""
+    worker.set(LANDED_KEY, 3)
+    worker.publish(LANDED_ROWS_CHANNEL, word(2, "events"))
+    assert eventually(lambda: worker.get(REFRESHED_KEY) != b"1", seconds=4)
+    assert worker.get(REFRESHED_KEY) == b"2"
+
+
 def test_how_far_it_is_ends_when_it_is_not_told_again(
     worker: redis.Redis, clickhouse: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,10 +255,10 @@ def test_how_far_it_is_ends_when_it_is_not_told_again(
     clickhouse.command(
         f"create materialized view nova.first_mv {REFRESHED} to nova.first empty as"
         " select throwIf(1) + max(x) as x from nova.source"
-        " comment 'refreshed after landing, step 1'"
+        f" comment '{FIRST}'"
     )
     worker.set(LANDED_KEY, 2)
-    worker.publish(LANDED_ROWS_CHANNEL, 1)
+    worker.publish(LANDED_ROWS_CHANNEL, word(2, "events"))
     assert eventually(lambda: worker.get(REFRESHED_KEY) is None)
 
 
@@ -216,7 +275,7 @@ def test_the_worker_refreshes_what_it_hears_of_and_ends_when_told(
         with redis.Redis.from_url(settings.redis_url) as client:
             for number in (3, 4):
                 clickhouse.command(f"insert into nova.source values ({number})")
-                heard = lambda: client.publish(LANDED_ROWS_CHANNEL, 1) > 0  # noqa: E731
+                heard = lambda: client.publish(LANDED_ROWS_CHANNEL, word(1, "events")) > 0  # noqa: E731
                 assert transport == "kafka" or eventually(heard)
                 assert eventually(lambda number=number: values(clickhouse)["second"] == number)
         worker.send_signal(signal.SIGTERM)
