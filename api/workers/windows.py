@@ -59,6 +59,7 @@ REPAIRS: Mapping[str, Sequence[str]] = {
         "repair_post_actors_1m",
         "repair_user_author_90d",
         "repair_user_watch_history",
+        "repair_viewer_facts",
     ),
 }
 
