@@ -19,6 +19,7 @@ sql() {
 sql models tests/dbt
 sql clickhouse --templater placeholder
 sql api --templater placeholder
+sql bench --templater placeholder
 sql postgres --templater raw
 
 check python -m ruff check .

@@ -1,4 +1,4 @@
-"""`./nova bench list|run NAME|events|freshness|posts-fallback|all`: on the running system."""
+"""`./nova bench list|run NAME|world|events|freshness|posts-fallback|all`: on the running system."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from bench.fallback import measure_fallback, show_fallback
 from bench.feed import BENCHMARKS
 from bench.freshness import measure_freshness, show_freshness
 from bench.measure import Figure, circumstances, keep
+from bench.world import SEED, SIZES
+from bench.worldmaking import make_world, show_world
 
 Report = TypeVar("Report", bound=Struct)
 
@@ -121,6 +123,26 @@ def posts_fallback(
             "pages were refused, or did not come from Postgres meanwhile, or not ranked afterwards"
         )
         raise typer.Exit(1)
+
+
+@app.command()
+def world(
+    size: Annotated[str, typer.Option(help=f"One of {', '.join(SIZES)}.")],
+    seed: Annotated[int, typer.Option(help="The same seed makes the same world.", min=0)] = SEED,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """
+    Make a world of a stated size in a running system that holds nothing (`up --sample none`).
+
+    Made before, it is only looked at. Fails when the two databases differ afterwards.
+    """
+    if size not in SIZES:
+        raise typer.BadParameter(f"{size} is none of {', '.join(SIZES)}", param_hint="--size")
+    settings, _ = running(data_dir)
+    report = make_world(settings, size, seed)
+    note("world", {"report": report})
+    tell(report, as_json, show_world)
 
 
 @app.command("all")
