@@ -16,7 +16,7 @@ sql() {
     check python -m sqlfluff lint --disable-progress-bar "$@"
 }
 
-sql models tests/dbt
+sql models tests/dbt analyses
 sql clickhouse --templater placeholder
 sql api --templater placeholder
 sql bench --templater placeholder

@@ -1,9 +1,9 @@
-"""`./nova bench list|run NAME|world|events|freshness|posts-fallback|all`: on the running system."""
+"""`./nova bench list|run NAME…|all|growth|world|events|freshness|posts-fallback`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -13,15 +13,19 @@ from msgspec import Struct
 from rich.table import Table
 
 from api.actionable import ActionableError
-from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, err, fail, out, say
+from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, fail, out, say
 from api.settings import Settings
 from api.stack.status import require_stores
 from api.stack.system import STORES, System
+from bench.catalogue import BENCHMARKS
 from bench.events import measure_events, show_events
 from bench.fallback import measure_fallback, show_fallback
-from bench.feed import BENCHMARKS
 from bench.freshness import measure_freshness, show_freshness
-from bench.measure import Figure, circumstances, keep
+from bench.place import own_system
+from bench.registry import Benchmark
+from bench.results import ROOT, Record, Result, keep, record, world_of
+from bench.runs import all_of, carry_out
+from bench.show import show_record, wide
 from bench.world import SEED, SIZES
 from bench.worldmaking import make_world, show_world
 
@@ -30,38 +34,105 @@ Report = TypeVar("Report", bound=Struct)
 Rate = Annotated[float, typer.Option(help="Events per second, a fifth of them sent before.", min=1)]
 Seconds = Annotated[float, typer.Option(help="How long to send.", min=1)]
 Probes = Annotated[int, typer.Option(help="Events, and likes, to follow.", min=10)]
+Quick = Annotated[bool, typer.Option("--quick", help="In a twentieth of the time; to try.")]
+OwnDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where the run's own system is; .nova/bench-SIZE if not said."),
+]
+Size = Annotated[str, typer.Option(help="World: S, M, L (`./nova bench world`).")]
+Only = Annotated[list[str] | None, typer.Option(help="Of all, only these; may be given often.")]
+Reuse = Annotated[
+    bool, typer.Option("--reuse", help="Take the world that an earlier run left there.")
+]
+
+# What changes with the size of a world: the curves of `growth`.
+GROWING = ("feed-query", "feed-miss", "rank-candidates", "refresh", "landing", "memory")
 
 app = typer.Typer(name="nova bench", no_args_is_help=True, add_completion=False)
 
 
 @app.command("list")
-def list_benchmarks() -> None:
-    """Say what can be measured."""
-    for name, (what, _) in BENCHMARKS.items():
-        out.print(f"run {name:14} {what}", markup=False)
-    for command in (events, freshness, posts_fallback):
-        name, says = command.__name__, (command.__doc__ or "").strip().partition("\n")[0]
-        out.print(f"{name.replace('_', '-'):18} {says}", markup=False)
+def list_benchmarks(as_json: AsJson = False) -> None:
+    """Say what can be measured, against what, and with which goals."""
+    if as_json:
+        told = [
+            {
+                "name": each.name,
+                "what": each.what,
+                "reference": each.reference,
+                "needs": each.needs,
+                "goals": [{"value": goal.value, "bound": goal.words} for goal in each.goals],
+            }
+            for each in BENCHMARKS.values()
+        ]
+        out.print(msgspec.json.format(msgspec.json.encode(told)).decode(), markup=False)
+        return
+    table = Table("name", "what", "reference in the same run", "world", "goals")
+    for each in BENCHMARKS.values():
+        goals = "\n".join(f"{goal.value} {goal.words}" for goal in each.goals)
+        table.add_row(each.name, each.what, each.reference, each.needs, goals)
+    wide.print(table)
 
 
 @app.command()
 def run(
     names: Annotated[list[str], typer.Argument(help="What to measure, in this order.")],
+    quick: Quick = False,
+    only_tell: Annotated[
+        bool, typer.Option("--only-tell", help="Keep no file.", hidden=True)
+    ] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Measure some things; empties Redis in between."""
-    unknown = [name for name in names if name not in BENCHMARKS]
-    if unknown:
-        raise typer.BadParameter(f"unknown: {', '.join(unknown)}; see `./nova bench list`")
-    settings, _ = running(data_dir)
-    figures: list[Figure] = []
-    for name in names:
-        say(f"measuring {name}")
-        measured = BENCHMARKS[name][1](settings)
-        note(name, {"figures": measured})
-        figures += measured
-    show(figures, as_json)
+    """Measure some things on the running system; empties Redis in between."""
+    chosen = named(names)
+    settings, system = running(data_dir)
+    world = world_of(settings)
+    results = []
+    for benchmark in chosen:
+        say(f"measuring {benchmark.name}: {benchmark.what}")
+        results.append(carry_out(benchmark, settings, system, is_quick=quick))
+    name = names[0] if len(names) == 1 else "run"
+    finish(record(name, "", results, world=world, is_quick=quick), as_json, is_kept=not only_tell)
+
+
+@app.command("all")
+def run_all(
+    size: Size = "S",
+    quick: Quick = False,
+    only: Only = None,
+    reuse: Reuse = False,
+    data_dir: OwnDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """
+    Measure everything, in a world of a size, on a system of its own that is stopped at the end.
+
+    Fails when something could not be measured, or was lost; a goal that is missed is told.
+    """
+    chosen = named(only or list(BENCHMARKS))
+    kept = measured_in(size, chosen, "all", quick, reuse, data_dir)
+    finish(kept, as_json)
+
+
+@app.command()
+def growth(
+    sizes: Annotated[str, typer.Option(help="Worlds, smallest first.")] = "S,M,L",
+    quick: Quick = False,
+    reuse: Reuse = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what changes with the size of a world, in one world after the other."""
+    failed = False
+    for size in sizes.split(","):
+        chosen = [BENCHMARKS[name] for name in GROWING if name in BENCHMARKS]
+        kept = measured_in(size.strip(), chosen, "growth", quick, reuse, None)
+        try:
+            finish(kept, as_json)
+        except typer.Exit:
+            failed = True
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -78,7 +149,6 @@ def events(
     """
     settings, system = running(data_dir)
     report = measure_events(settings, system, rate, seconds)
-    note("events", {"report": report})
     tell(report, as_json, show_events)
     if not report.exactness.is_exact:
         fail("what is stored is not what was acknowledged")
@@ -96,7 +166,6 @@ def freshness(
     """
     settings, _ = running(data_dir)
     report = measure_freshness(settings, probes)
-    note("freshness", {"report": report})
     tell(report, as_json, show_freshness)
     if not report.is_reflected:
         fail("a like was not in the next page")
@@ -116,7 +185,6 @@ def posts_fallback(
     """
     settings, system = running(data_dir)
     report = measure_fallback(settings, system, seconds)
-    note("posts-fallback", {"report": report})
     tell(report, as_json, show_fallback)
     if not report.is_served:
         fail(
@@ -140,18 +208,15 @@ def world(
     if size not in SIZES:
         raise typer.BadParameter(f"{size} is none of {', '.join(SIZES)}", param_hint="--size")
     settings, _ = running(data_dir)
-    report = make_world(settings, size, seed)
-    note("world", {"report": report})
-    tell(report, as_json, show_world)
+    tell(make_world(settings, size, seed), as_json, show_world)
 
 
-@app.command("all")
-def run_all(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
-    """Measure everything."""
-    run(list(BENCHMARKS), data_dir, as_json)
-    freshness(data_dir=data_dir, as_json=as_json)
-    posts_fallback(data_dir=data_dir, as_json=as_json)
-    events(data_dir=data_dir, as_json=as_json)
+def named(names: Sequence[str]) -> list[Benchmark]:
+    """Return benchmarks by name; raises `BadParameter` for one there is not."""
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        raise typer.BadParameter(f"unknown: {', '.join(unknown)}; see `./nova bench list`")
+    return [BENCHMARKS[name] for name in names]
 
 
 def running(data_dir: Path) -> tuple[Settings, System]:
@@ -162,43 +227,45 @@ def running(data_dir: Path) -> tuple[Settings, System]:
     return settings, system
 
 
-def note(name: str, found: Mapping[str, object]) -> None:
-    """Keep what was found, and say where."""
-    path = keep(name, found)
-    say(f"kept in {path.relative_to(path.parents[2])}")
+def measured_in(
+    size: str,
+    benchmarks: Sequence[Benchmark],
+    name: str,
+    is_quick: bool,
+    reuse: bool,
+    data_dir: Path | None,
+) -> Record:
+    """Measure on a system of one's own, in a world of a size."""
+    place = data_dir or DEFAULT_DATA_DIR / f"bench-{size}"
+    with own_system(place, size, reuse=reuse) as (system, loaded):
+        world = world_of(system.settings())
+        results = all_of(benchmarks, system, is_quick=is_quick)
+    kept = record(name, size, results, world=world, is_quick=is_quick)
+    kept.loaded = loaded
+    return kept
+
+
+def finish(kept: Record, as_json: bool, *, is_kept: bool = True) -> None:
+    """Keep a run and tell of it; raises `Exit` when something was not measured, or lost."""
+    if is_kept:
+        say(f"kept in {keep(kept).relative_to(ROOT)}")
+    if as_json:
+        out.print(msgspec.json.format(msgspec.json.encode(kept)).decode(), markup=False)
+    else:
+        show_record(kept)
+    bad: list[Result] = [each for each in kept.results if each.is_bad]
+    for each in bad:
+        fail(f"{each.benchmark} {each.status}: {each.why}")
+    if bad:
+        raise typer.Exit(1)
 
 
 def tell(report: Report, as_json: bool, show: Callable[[Report], None]) -> None:
-    """Print a report as tables, or as one JSON document with its circumstances."""
+    """Print a report as tables, or as one JSON document."""
     if as_json:
-        body = {**circumstances(), "report": msgspec.to_builtins(report)}
-        out.print(msgspec.json.format(msgspec.json.encode(body)).decode(), markup=False)
+        out.print(msgspec.json.format(msgspec.json.encode(report)).decode(), markup=False)
         return
-    around = circumstances()
-    out.print(
-        f"{around['at']}, commit {around['commit']}, {around['cores']} cores, "
-        f"{around['memory_gib']} GiB, load average {around['load_average']}",
-        markup=False,
-    )
     show(report)
-
-
-def show(figures: list[Figure], as_json: bool) -> None:
-    """Print figures as a table, or as one JSON document with their circumstances."""
-    if as_json:
-        body = {**circumstances(), "figures": msgspec.to_builtins(figures)}
-        out.print(msgspec.json.format(msgspec.json.encode(body)).decode(), markup=False)
-        return
-    table = Table("what", "clients", "requests", "errors", "per second", "p50", "p95", "p99 (ms)")
-    for figure in figures:
-        table.add_row(
-            figure.name,
-            *(str(value) for value in (figure.clients, figure.requests, figure.errors)),
-            f"{figure.per_second:,.0f}",
-            *(f"{value:.1f}" for value in (figure.p50_ms, figure.p95_ms, figure.p99_ms)),
-        )
-    err.print(f"[dim]{circumstances()['cores']} cores, closed loop[/dim]")
-    out.print(table)
 
 
 try:

@@ -11,16 +11,12 @@ from __future__ import annotations
 import math
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO
 
 import msgspec
 from msgspec import Struct
@@ -33,13 +29,12 @@ from api.stack.system import System
 from api.workers.landing import land_until_settled
 from bench import direct, openloop
 from bench.exactness import Exactness, Scope, check
-from bench.measure import ROOT
-from bench.openloop import Outcome, Outcomes
+from bench.load import WARM_UP_PATH, WORDS, Clients
+from bench.openloop import Outcome
 from bench.traffic import BATCH_EVENTS, Batch, Item, Traffic, items_of, new_viewers
 from bench.usage import Usage
 
 PATH = "/api/v1/events"
-WARM_UP_PATH = "/api/v1/health/live"
 
 VIEWERS = 1_000  # count, of each phase
 GOAL_P95_MS = 100.0
@@ -47,6 +42,7 @@ GOAL_P95_MS = 100.0
 KEPT_UP = 0.97
 IN_FLIGHT_MAX = 256  # requests (count)
 TIMEOUT_SECONDS = 10.0
+CLIENT_SECONDS = 180.0  # of a client, the longest
 
 DIRECT_CLIENTS = 2
 DIRECT_BATCHES = 2_000  # count
@@ -59,7 +55,6 @@ SLOWEST_RATE = 500.0  # events per second
 SHOWN_CORES = 0.01
 
 ACCEPTED = 202
-WORDS = {openloop.TIMED_OUT: "timed out", openloop.NOT_ANSWERED: "no answer", ACCEPTED: "202"}
 
 
 class Load(Struct):
@@ -84,7 +79,7 @@ class Load(Struct):
     @property
     def errors(self) -> int:
         """Batches that were not accepted (count)."""
-        return self.batches - self.answers.get(WORDS[ACCEPTED], 0)
+        return self.batches - self.answers.get(str(ACCEPTED), 0)
 
     def cpu_us_per_event(self, process: str) -> float:
         """Return the processor time of a process by event sent (microseconds)."""
@@ -192,36 +187,12 @@ class Bench:
         batches: Sequence[Sequence[Batch]],
     ) -> Load:
         """Run a client process per plan, all begun together, and wait until all has landed."""
-        with ExitStack() as ends:
-            children = []
-            for number, plan in enumerate(plans):
-                paths = [self.folder / f"{kind}-{number}.msgpack" for kind in ("plan", "outcomes")]
-                paths[0].write_bytes(msgspec.msgpack.encode(plan))
-                child = ends.enter_context(
-                    subprocess.Popen(  # noqa: S603
-                        [sys.executable, "-m", module, *map(str, paths)],
-                        cwd=ROOT,
-                        stdin=subprocess.PIPE,
-                        stdout=subprocess.PIPE,
-                        text=True,
-                    )
-                )
-                ends.callback(child.kill)
-                children.append((child, paths[1]))
-            for child, _ in children:
-                if stream(child.stdout).readline().strip() != "ready":
-                    raise SystemExit(f"{module} did not start")
+        processes = Clients(module, plans, self.folder)
+        with processes.ready():
             usage = Usage(self.system)
-            for child, _ in children:
-                stream(child.stdin).write("\n")
-                stream(child.stdin).flush()
-            for child, _ in children:
-                if child.wait() != 0:
-                    raise SystemExit(f"{module} ended with {child.returncode}")
+            processes.begin()
+            found = processes.outcomes(CLIENT_SECONDS)
             ended = time.perf_counter()
-            found = [
-                msgspec.msgpack.decode(path.read_bytes(), type=Outcomes) for _, path in children
-            ]
             cores = usage.cores(sum(each.cpu_seconds for each in found))
         land_until_settled(self.settings)
         landed_after_ms = (time.perf_counter() - ended) * 1000
@@ -315,13 +286,9 @@ class Bench:
         )
 
 
-def stream(pipe: IO[str] | None) -> IO[str]:
-    """Return a pipe that was asked for."""
-    assert pipe is not None
-    return pipe
-
-
-def measure_events(settings: Settings, system: System, rate: float, seconds: float) -> EventsReport:
+def measure_events(
+    settings: Settings, system: System, rate: float, seconds: float, *, search: bool = True
+) -> EventsReport:
     """Measure the asked rate, Postgres alone, and the highest rate that is held."""
     with tempfile.TemporaryDirectory(prefix="nova-bench-") as folder:
         bench = Bench(settings, system, Path(folder))
@@ -330,7 +297,7 @@ def measure_events(settings: Settings, system: System, rate: float, seconds: flo
         asked = bench.over_http(f"{rate:,.0f}/s", rate, seconds)
         say("measuring Postgres alone")
         straight = bench.straight_to_postgres("function")
-        steps = bench.search(asked)
+        steps = bench.search(asked) if search else []
         say("comparing both databases with what was acknowledged")
         held = [load.achieved_per_second for load in (asked, *steps) if load.is_held]
         highest = max(held, default=0.0)

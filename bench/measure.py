@@ -1,33 +1,29 @@
-"""Latencies from closed-loop clients, and what machine they were taken on."""
+"""Latencies: of work done one after the other, and of outcomes a load client noted."""
 
 from __future__ import annotations
 
 import http.client
-import json
-import os
-import platform
 import statistics
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Literal
 from urllib.parse import urlsplit
 
-import msgspec
-import psutil
 from msgspec import Struct
-
-ROOT = Path(__file__).parent.parent
-RESULTS = Path(__file__).parent / "results"
 
 REQUEST_SECONDS = 30.0
 
+Loop = Literal["closed", "open"]
+
 
 class Figure(Struct):
-    """One measured thing: latencies in milliseconds, and how many per second."""
+    """
+    One stretch of requests: latencies in milliseconds, and how many per second.
+
+    In an open loop requests are sent at given times, and latency counts from there; `clients` is
+    then the most in flight. `hits` are pages that came from a snapshot (count).
+    """
 
     name: str
     what: str
@@ -39,6 +35,47 @@ class Figure(Struct):
     p95_ms: float
     p99_ms: float
     clients: int
+    max_ms: float = 0.0
+    loop: Loop = "closed"
+    asked_per_second: float | None = None
+    late_p99_ms: float = 0.0
+    hits: int = 0
+    answers: dict[str, int] = {}
+
+
+def percentiles(latencies_ms: Sequence[float]) -> tuple[float, float, float]:
+    """Return the 50th, 95th and 99th; the one value, or zeros, where there are too few."""
+    if len(latencies_ms) < 2:
+        only = latencies_ms[0] if latencies_ms else 0.0
+        return only, only, only
+    cuts = statistics.quantiles(latencies_ms, n=100, method="inclusive")
+    return cuts[49], cuts[94], cuts[98]
+
+
+def figure(
+    name: str,
+    what: str,
+    latencies_ms: Sequence[float],
+    *,
+    seconds: float,
+    clients: int,
+    errors: int = 0,
+) -> Figure:
+    """Sum up latencies."""
+    p50, p95, p99 = percentiles(latencies_ms)
+    return Figure(
+        name=name,
+        what=what,
+        requests=len(latencies_ms),
+        errors=errors,
+        seconds=round(seconds, 2),
+        per_second=round(len(latencies_ms) / seconds, 1) if seconds else 0.0,
+        p50_ms=round(p50, 2),
+        p95_ms=round(p95, 2),
+        p99_ms=round(p99, 2),
+        max_ms=round(max(latencies_ms, default=0.0), 2),
+        clients=clients,
+    )
 
 
 class Client:
@@ -104,49 +141,4 @@ def closed_loop(name: str, what: str, work: Sequence[Callable[[], bool]], client
     for thread in threads:
         thread.join()
     seconds = time.perf_counter() - began
-    cuts = statistics.quantiles(latencies, n=100, method="inclusive")
-    return Figure(
-        name=name,
-        what=what,
-        requests=len(latencies),
-        errors=errors,
-        seconds=round(seconds, 2),
-        per_second=round(len(latencies) / seconds, 1),
-        p50_ms=round(cuts[49], 2),
-        p95_ms=round(cuts[94], 2),
-        p99_ms=round(cuts[98], 2),
-        clients=clients,
-    )
-
-
-def circumstances() -> dict[str, object]:
-    """Return machine, versions and commit, without which a figure says nothing."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "versions": {
-            name: version(name)
-            for name in ("chdb", "litestar", "granian", "redis", "psycopg", "aiohttp")
-        },
-        "load_average": [round(value, 2) for value in os.getloadavg()],
-    }
-
-
-def keep(name: str, found: Mapping[str, object]) -> Path:
-    """Write what one run found with its circumstances; returns the file."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{name}.json"
-    body = {**circumstances(), **msgspec.to_builtins(found)}
-    path.write_text(json.dumps(body, indent=2) + "\n")
-    return path
+    return figure(name, what, latencies, seconds=seconds, clients=clients, errors=errors)
