@@ -63,6 +63,13 @@ REPAIRS: Mapping[str, Sequence[str]] = {
     ),
 }
 
+# The lists of raw.viewer_facts that repeat an entity: its versions are in them too.
+RELATIONS: Mapping[str, Sequence[str]] = {
+    "follows": ("followee",),
+    "blocks": ("blocked", "blocked_by"),
+    "not_interested": ("not_interested",),
+}
+
 # Events expire after 30 days, at a moment of the engine's choosing; a recount keeps its distance.
 RECOUNT_REACH = timedelta(days=29)
 
@@ -291,8 +298,15 @@ class LandingStore:
         )
 
     def empty(self, table: str) -> None:
-        """Remove every row of an entity table, to land it anew."""
+        """Remove every row of an entity table, and of the lists that repeat it, to land it anew."""
         self.client.command(f"truncate table raw.{quote_identifier(table)}")
+        if lists := RELATIONS.get(table):
+            # Rewrites the parts it finds rows in: as long as a window may take.
+            self.filler.command(
+                statement("forget_relations"),
+                parameters={"lists": list(lists)},
+                settings={"max_execution_time": FILL_SECONDS},
+            )
 
     def windows(self, name: str, **parameters: Any) -> list[Window]:
         """Return the windows a statement selects."""

@@ -1,4 +1,4 @@
--- What is known of a viewer, one list after the other: all a ranking asks of them is one short read.
+-- What is known of a viewer, one list after the other: all a ranking asks is one short read.
 -- A list names what `id` is:
 --   followee         a creator the viewer follows
 --   blocked          a creator the viewer blocked
@@ -8,7 +8,10 @@
 --   reacted_creator  a creator whose items the viewer reacted to, a row per day
 --
 -- Read with max(), sum() and group by: parts merge late. Views write it from the tables that own
--- each fact, so it lands with them; a relation that ended stays, with `stands` even.
+-- each fact, so it lands with them. A relation that ended stays for a year, with `stands` even, so
+-- that an older version of it loses; by then no part holds one (parts a week old are merged).
+--
+-- One time to live for all lists: of several with conditions, none would start a merge by itself.
 create table if not exists raw.viewer_facts ${on_cluster} ( -- noqa: PRS
     viewer_id UInt64 comment 'Viewer',
     list LowCardinality(String) comment 'Which list of the viewer; names what id is',
@@ -17,6 +20,9 @@ create table if not exists raw.viewer_facts ${on_cluster} ( -- noqa: PRS
     stands SimpleAggregateFunction(
         max, UInt64
     ) comment 'Twice the version of a relation, plus 1 while it stands; max(), odd: it stands',
+    ended_at SimpleAggregateFunction(
+        max, DateTime('UTC')
+    ) comment 'When the last end of a relation landed (UTC), 1970-01-01: never ended; max()',
     seen_at SimpleAggregateFunction(max, DateTime('UTC')) comment 'When seen last (UTC); max()',
     likes SimpleAggregateFunction(sum, Int64) comment 'Likes minus likes taken back (count); sum()',
     comments SimpleAggregateFunction(
@@ -25,11 +31,17 @@ create table if not exists raw.viewer_facts ${on_cluster} ( -- noqa: PRS
 )
 engine = ${replicated}AggregatingMergeTree
 order by (viewer_id, list, id, day)
-ttl seen_at + interval 30 day delete where list = 'seen_video',
-day + interval 120 day delete where list = 'reacted_creator'
+ttl multiIf(
+    list = 'seen_video', seen_at + interval 30 day,
+    list = 'reacted_creator', toDateTime(day, 'UTC') + interval 120 day,
+    stands % 2 = 0, ended_at + interval 365 day,
+    toDateTime('2106-01-01 00:00:00', 'UTC')
+)
 settings
     index_granularity = 256,
     min_bytes_for_wide_part = 1099511627776,
+    min_age_to_force_merge_seconds = 604800,
+    merge_with_ttl_timeout = 86400,
     non_replicated_deduplication_window = 10000,
     replicated_deduplication_window = 10000,
     replicated_deduplication_window_seconds = 604800
@@ -42,11 +54,9 @@ select
     follower_id as viewer_id,
     'followee' as list,
     followee_id as id,
-    max(2 * _version + toUInt64(not deleted)) as stands
-from raw.follows
-group by
-    viewer_id,
-    id;
+    2 * _version + toUInt64(not deleted) as stands,
+    if(deleted, toDateTime(landed_at), toDateTime(0, 'UTC')) as ended_at
+from raw.follows;
 
 create materialized view if not exists raw.viewer_facts_blocks_mv ${on_cluster}
 to raw.viewer_facts
@@ -55,13 +65,10 @@ select
     end.1 as viewer_id,
     end.2 as list,
     end.3 as id,
-    max(2 * _version + toUInt64(not deleted)) as stands
+    2 * _version + toUInt64(not deleted) as stands,
+    if(deleted, toDateTime(landed_at), toDateTime(0, 'UTC')) as ended_at
 from raw.blocks
-array join [(blocker_id, 'blocked', blocked_id), (blocked_id, 'blocked_by', blocker_id)] as end
-group by
-    viewer_id,
-    list,
-    id;
+array join [(blocker_id, 'blocked', blocked_id), (blocked_id, 'blocked_by', blocker_id)] as end;
 
 create materialized view if not exists raw.viewer_facts_not_interested_mv ${on_cluster}
 to raw.viewer_facts
@@ -70,32 +77,22 @@ select
     user_id as viewer_id,
     'not_interested' as list,
     video_id as id,
-    max(2 * _version + toUInt64(not deleted)) as stands
-from raw.not_interested
-group by
-    viewer_id,
-    id;
+    2 * _version + toUInt64(not deleted) as stands,
+    if(deleted, toDateTime(landed_at), toDateTime(0, 'UTC')) as ended_at
+from raw.not_interested;
 
 create materialized view if not exists raw.viewer_facts_events_mv ${on_cluster}
 to raw.viewer_facts
 as
 select
     user_id as viewer_id,
-    fact.1 as list,
-    fact.2 as id,
-    fact.3 as day,
+    if(action = 'view', 'seen_video', 'reacted_creator') as list,
+    if(action = 'view', item_id, author_id) as id,
+    if(action = 'view', toDate(0), toDate(event_time)) as day,
     maxIf(event_time, action = 'view') as seen_at,
     toInt64(countIf(action = 'like')) - toInt64(countIf(action = 'unlike')) as likes,
     toInt64(countIf(action = 'comment')) - toInt64(countIf(action = 'uncomment')) as comments
 from raw.events
-array join
-    [
-        if(
-            action = 'view',
-            ('seen_video', item_id, toDate(0)),
-            ('reacted_creator', author_id, toDate(event_time))
-        )
-    ] as fact
 where
     (action = 'view' and item_type = 'video')
     or (action in ('like', 'unlike', 'comment', 'uncomment') and author_id != 0)
@@ -105,53 +102,39 @@ group by
     id,
     day;
 
--- What landed before the views were there; a second run adds nothing. Nothing may land meanwhile
+-- What landed before the views were there; a second run changes nothing. Nothing may land meanwhile
 -- (`./nova up` starts the landing worker after this).
 insert into raw.viewer_facts (
     viewer_id,
     list,
     id,
-    stands
+    stands,
+    ended_at
 )
 select
     follower_id as viewer_id,
     'followee' as list,
     followee_id as id,
-    max(2 * _version + toUInt64(not deleted)) as stands
+    2 * _version + toUInt64(not deleted) as stands,
+    if(deleted, toDateTime(landed_at), toDateTime(0, 'UTC')) as ended_at
 from raw.follows
-group by
-    viewer_id,
-    id
 union all
 select
-    blocker_id as viewer_id,
-    'blocked' as list,
-    blocked_id as id,
-    max(2 * _version + toUInt64(not deleted)) as stands
+    end.1 as viewer_id,
+    end.2 as list,
+    end.3 as id,
+    2 * _version + toUInt64(not deleted) as stands,
+    if(deleted, toDateTime(landed_at), toDateTime(0, 'UTC')) as ended_at
 from raw.blocks
-group by
-    viewer_id,
-    id
-union all
-select
-    blocked_id as viewer_id,
-    'blocked_by' as list,
-    blocker_id as id,
-    max(2 * _version + toUInt64(not deleted)) as stands
-from raw.blocks
-group by
-    viewer_id,
-    id
+array join [(blocker_id, 'blocked', blocked_id), (blocked_id, 'blocked_by', blocker_id)] as end
 union all
 select
     user_id as viewer_id,
     'not_interested' as list,
     video_id as id,
-    max(2 * _version + toUInt64(not deleted)) as stands
+    2 * _version + toUInt64(not deleted) as stands,
+    if(deleted, toDateTime(landed_at), toDateTime(0, 'UTC')) as ended_at
 from raw.not_interested
-group by
-    viewer_id,
-    id
 settings deduplicate_insert_select = 'disable';
 
 insert into raw.viewer_facts (
@@ -164,12 +147,9 @@ select
     user_id as viewer_id,
     'seen_video' as list,
     item_id as id,
-    max(watched_at) as seen_at
+    watched_at as seen_at
 from raw.user_watch_history
 where item_type = 'video'
-group by
-    viewer_id,
-    id
 settings deduplicate_insert_select = 'disable';
 
 insert into raw.viewer_facts (
