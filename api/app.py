@@ -35,6 +35,7 @@ from api.health.controller import HealthController, HealthReader
 from api.limits import Limiter, RateLimitMiddleware, charge_viewer
 from api.logging import RequestMiddleware, configure_logging
 from api.methods import MethodsMiddleware
+from api.reels.cards import ReelCards
 from api.reels.charts import ReelCharts
 from api.reels.controller import ReelsController
 from api.reels.queries import ReelQueries
@@ -83,12 +84,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
         settings,
     )
     queries = ReelQueries(stores.clickhouse, settings)
+    reel_cards = ReelCards(stores.postgres, stores.clickhouse, settings)
     timelines = TimelineQueries(stores.postgres, settings)
     reel_charts = ReelCharts(queries, stores.redis, counters, settings)
     post_charts = PostCharts(stores.clickhouse, stores.postgres, stores.redis, counters, settings)
     discovery = Discovery(stores, landed, releases, settings)
     provided: dict[str, Any] = {
-        "reels": reels_feed(queries, walks, cursors, counters),
+        "reels": reels_feed(queries, reel_cards, walks, cursors, counters),
         "posts_feed": posts_feed(
             PostQueries(stores.clickhouse),
             timelines,
@@ -122,6 +124,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await reel_charts.close()
             await post_charts.close()
             await timelines.close()
+            await reel_cards.close()
             await discovery.close()
             await writes.close()
             await touches.close()

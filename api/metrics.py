@@ -35,6 +35,11 @@ RANKING_ROWS = Histogram(
     ("surface",),
     buckets=(0, 1, 10, 50, 100, 200, 300, 400, 500),
 )
+RANKED_TOGETHER = Histogram(
+    "nova_feed_ranked_together",
+    "Viewers whose rankings one statement made (count)",
+    buckets=(1, 2, 4, 8, 16, 32),
+)
 
 # ---------- counters
 COUNTERS_READ = Counter(

@@ -82,6 +82,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # ---------- counters
     counters_timeout_ms: Milliseconds = 100
 
+    # ---------- cards
+    cards_timeout_ms: Milliseconds = 250
+
     # ---------- snapshots
     snapshot_fresh_seconds: Seconds = 60
     snapshot_ttl_seconds: Annotated[int, Meta(ge=3_600, le=31_536_000)] = 7_200

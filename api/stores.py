@@ -10,7 +10,7 @@ import re
 import select
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeGuard, TypeVar, cast
 
 import msgspec
@@ -198,11 +198,11 @@ class ClickHouse:
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.clickhouse_url
-        self._timeout_seconds = settings.clickhouse_timeout_ms / 1000
-        self._pool_max = settings.clickhouse_pool_max
+        self.timeout_seconds = settings.clickhouse_timeout_ms / 1000
+        self.places_max = settings.clickhouse_pool_max
         self._places = asyncio.Semaphore(settings.clickhouse_pool_max)
         # Whoever gets a place has at least half of the time left to use it.
-        self._wait_seconds = min(settings.clickhouse_wait_ms / 1000, self._timeout_seconds / 2)
+        self.wait_seconds = min(settings.clickhouse_wait_ms / 1000, self.timeout_seconds / 2)
         self._client: AsyncClient | None = None
         self._connecting = asyncio.Lock()
         self.views = ViewTexts()
@@ -216,8 +216,6 @@ class ClickHouse:
         """
         Run one SELECT, columns first; raises `StoreUnavailableError` for any failure.
 
-        Serving views that it calls are written out (`api/views.py`).
-
         At most `clickhouse_pool_max` run at once. Whoever waits for a place in vain is told the
         same, but not the circuit: a crowd does not mean that ClickHouse is ill, and without the
         limit all of it would be too late together. The wait is part of the query's time.
@@ -225,19 +223,31 @@ class ClickHouse:
         if self.breaker.is_refusing:
             raise StoreUnavailableError(self.breaker.store)
         began_at = time.monotonic()
-        try:
-            async with asyncio.timeout(self._wait_seconds):
-                await self._places.acquire()
-        except TimeoutError as exc:
-            STORE_CROWDED.labels(self.breaker.store).inc()
-            raise StoreUnavailableError(self.breaker.store) from exc
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self.wait_seconds):
+                    await stack.enter_async_context(self.place())
+            except TimeoutError as exc:
+                STORE_CROWDED.labels(self.breaker.store).inc()
+                raise StoreUnavailableError(self.breaker.store) from exc
             waited = time.monotonic() - began_at
-            answer = await self.breaker.run(
-                lambda: self._answer(sql, parameters), self._timeout_seconds - waited
-            )
-        finally:
-            self._places.release()
+            return await self.query_in_place(sql, parameters, self.timeout_seconds - waited)
+
+    @contextlib.asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Hold one of the places for statements, waiting for it for as long as it takes."""
+        async with self._places:
+            yield
+
+    async def query_in_place(
+        self, sql: str, parameters: Mapping[str, Any], timeout_seconds: float
+    ) -> QueryResult:
+        """
+        Run one SELECT as `query` does, in a place the caller holds.
+
+        Serving views that it calls are written out (`api/views.py`).
+        """
+        answer = await self.breaker.run(lambda: self._answer(sql, parameters), timeout_seconds)
         if isinstance(answer, DatabaseError):
             STORE_FAILURES.labels(self.breaker.store).inc()
             log.error(
@@ -251,7 +261,7 @@ class ClickHouse:
     async def query_beside_breaker(self, sql: str) -> QueryResult:
         """Run a small query that neither opens nor closes the circuit."""
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(self.timeout_seconds):
                 return await self._query(sql, {})
         except Exception as exc:
             raise StoreUnavailableError("clickhouse") from exc
@@ -288,7 +298,7 @@ class ClickHouse:
             parameters=dict(parameters),
             settings={
                 # The server gives up when we have: a query nobody waits for is only load.
-                "max_execution_time": math.ceil(self._timeout_seconds),
+                "max_execution_time": math.ceil(self.timeout_seconds),
                 # Under concurrency one thread per query serves more queries.
                 "max_threads": 1,
             },
@@ -301,10 +311,10 @@ class ClickHouse:
                 if self._client is None:
                     self._client = await create_async_client(
                         dsn=self._url,
-                        connect_timeout=self._timeout_seconds,
-                        send_receive_timeout=self._timeout_seconds,
-                        connector_limit=self._pool_max + SMALL_QUERIES,
-                        connector_limit_per_host=self._pool_max + SMALL_QUERIES,
+                        connect_timeout=self.timeout_seconds,
+                        send_receive_timeout=self.timeout_seconds,
+                        connector_limit=self.places_max + SMALL_QUERIES,
+                        connector_limit_per_host=self.places_max + SMALL_QUERIES,
                         autogenerate_session_id=False,
                         tz_mode="aware",
                         query_limit=0,

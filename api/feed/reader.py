@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 
 from api.counters.overlay import Overlay, Tail
 from api.counters.store import CounterStore
 from api.cursor import CursorCodec, Surface
 from api.feed.queries import PostQueries, TimelineQueries
 from api.feed.schemas import COUNTERS, FeedPost, PostsAlgorithm
-from api.snapshots.ranking import RankedItem, Rankings
+from api.snapshots.ranking import Ranked, Rankings
+from api.snapshots.store import now_ms
 from api.snapshots.walk import Walks
 from api.surfaces.reader import FeedReader
-from api.surfaces.rows import PersonalRanking
+from api.surfaces.rows import PersonalRanking, instant_of
 from api.surfaces.schemas import Window
 
 TIMELINE_WINDOW = Window.DAY  # whose chart the timeline has beside followees' posts
@@ -34,11 +34,15 @@ class TimelineRanking:
         self._trending_ids = trending_ids
 
     async def ranked(
-        self, viewer_id: int, as_of: datetime, variant: str, shown: Sequence[int]
-    ) -> list[RankedItem]:
+        self, viewer_id: int, as_of_ms: int | None, variant: str, shown: Sequence[int]
+    ) -> Ranked:
         """Return the viewer's timeline without what was shown; it has no variants."""
+        clock_ms = as_of_ms or now_ms()
         trending_ids = await self._trending_ids(TIMELINE_WINDOW)
-        return await self._queries.timeline(viewer_id, as_of, trending_ids, shown, TIMELINE_ITEMS)
+        items = await self._queries.timeline(
+            viewer_id, instant_of(clock_ms), trending_ids, shown, TIMELINE_ITEMS
+        )
+        return Ranked(clock_ms, items)
 
 
 def live_posts(counters: CounterStore) -> Overlay:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import Any, NamedTuple
 
 from api.reels.addresses import Addresses
-from api.reels.schemas import Reel
+from api.reels.cards import Outline, packed, reel_of
 from api.settings import Settings
 from api.snapshots.ranking import RankedItem
-from api.stores import ClickHouse
-from api.surfaces.rows import RankedQueries, instant, rows_of, statements_in
+from api.stores import Breaker, ClickHouse
+from api.surfaces.rows import instant, instant_of, rows_of, statements_in
 from api.surfaces.schemas import Window
 
 SQL = statements_in(Path(__file__).parent / "sql")
@@ -22,73 +21,85 @@ SQL = statements_in(Path(__file__).parent / "sql")
 # Of fewer videos a list is filled (count); `fill_below_videos` of dbt_project.yml.
 FILLED_BELOW_VIDEOS = 50
 
-_encoder = msgspec.json.Encoder()
+
+class Viewer(NamedTuple):
+    """For whom to rank, and without what."""
+
+    viewer_id: int
+    variant: str
+    shown: Sequence[int] = ()
 
 
-class ReelQueries(RankedQueries):
-    """One method per file in `sql/`."""
-
-    statements = SQL
+class ReelQueries:
+    """One method per question; the statements are the files in `sql/`."""
 
     def __init__(self, clickhouse: ClickHouse, settings: Settings) -> None:
-        super().__init__(clickhouse)
+        self.clickhouse = clickhouse
         self._addresses = Addresses(settings)
 
-    async def feed(
-        self, viewer_id: int, as_of: datetime, variant: str, shown: Sequence[int]
-    ) -> list[RankedItem]:
-        """
-        Return the viewer's ranking without what was shown, best first.
+    @property
+    def circuit(self) -> Breaker:
+        """The circuit that every query goes through."""
+        return self.clickhouse.breaker
 
-        Most viewers' lists need no filling, and are ranked for two thirds of the cost without it;
-        the others' are ranked again with it.
+    async def rank(
+        self, viewers: Sequence[Viewer], as_of_ms: int, timeout_seconds: float
+    ) -> list[list[RankedItem]]:
         """
-        ranked = {"viewer_id": viewer_id, "as_of": instant(as_of), "variant": variant}
-        core = (
-            await self.items("feed_core_after", **ranked, shown=list(shown))
-            if shown
-            else await self.items("feed_core", **ranked)
-        )
-        if len(core) >= FILLED_BELOW_VIDEOS:
-            return core
-        return await super().feed(viewer_id, as_of, variant, shown)
+        Return the rankings of viewers at an instant, best first, without cards.
+
+        The caller holds a place for the statement. Raises `StoreUnavailableError`.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        return [await self._ranked(viewer, as_of_ms, deadline) for viewer in viewers]
+
+    async def _ranked(self, viewer: Viewer, as_of_ms: int, deadline: float) -> list[RankedItem]:
+        parameters = {
+            "viewer_id": viewer.viewer_id,
+            "as_of": instant(instant_of(as_of_ms)),
+            "variant": viewer.variant,
+        }
+        if viewer.shown:
+            parameters["shown"] = list(viewer.shown)
+        items: list[RankedItem] = []
+        for name in ("feed_core", "feed"):
+            result = await self.clickhouse.query_in_place(
+                SQL[f"{name}_after" if viewer.shown else name],
+                parameters,
+                deadline - time.monotonic(),
+            )
+            items = [place_of(row, packed(outline_of(row))) for row in rows_of(result)]
+            if len(items) >= FILLED_BELOW_VIDEOS:
+                break
+        return items
 
     async def trending(
         self, window: Window, limit: int, shown: Sequence[int] = ()
     ) -> list[RankedItem]:
         """Return the top of a window's chart, without what was shown."""
-        return await self.items("trending", window=window.value, shown=list(shown), limit=limit)
+        return (await self._chart(window, limit, shown))[1]
 
     async def chart(self, window: Window, limit: int) -> tuple[datetime | None, list[RankedItem]]:
         """Return when a window's chart was counted, None of an empty one, and its top."""
-        parameters: dict[str, Any] = {"window": window.value, "shown": [], "limit": limit}
-        rows = list(rows_of(await self._clickhouse.query(SQL["trending"], parameters)))
+        return await self._chart(window, limit, ())
+
+    async def _chart(
+        self, window: Window, limit: int, shown: Sequence[int]
+    ) -> tuple[datetime | None, list[RankedItem]]:
+        parameters: dict[str, Any] = {"window": window.value, "shown": list(shown), "limit": limit}
+        rows = list(rows_of(await self.clickhouse.query(SQL["trending"], parameters)))
         counted_at: datetime | None = rows[0]["counted_at"] if rows else None
-        return counted_at, [self.item_of(row) for row in rows]
+        return counted_at, [self._charted(row) for row in rows]
 
-    def item_of(self, row: Mapping[str, Any]) -> RankedItem:
-        """Return the place of a row."""
-        return RankedItem(
-            item_id=row["video_id"],
-            height=row["score_ppm"],
-            author_id=row["creator_id"],
-            body=_encoder.encode(self._reel(row)),
-        )
+    def _charted(self, row: Mapping[str, Any]) -> RankedItem:
+        return place_of(row, reel_of(outline_of(row), row, self._addresses))
 
-    def _reel(self, row: Mapping[str, Any]) -> Reel:
-        return Reel(
-            id=str(row["video_id"]),
-            creator_id=str(row["creator_id"]),
-            title=row["title"],
-            duration_seconds=row["duration_seconds"],
-            completion_rate=row["completion_rate"],
-            ranking_score=row["ranking_score"],
-            source=row["source"],
-            created_at=row["created_at"],
-            thumbnail_url=self._addresses.media(row["thumbnail_url"]),
-            streaming_url=self._addresses.stream(row["video_id"]),
-            view_count=row["view_count"],
-            like_count=row["like_count"],
-            share_count=row["share_count"],
-            comment_count=row["comment_count"],
-        )
+
+def outline_of(row: Mapping[str, Any]) -> Outline:
+    """Return what a row says of a reel beside its card."""
+    return Outline(row["video_id"], row["creator_id"], row["ranking_score"], row["source"])
+
+
+def place_of(row: Mapping[str, Any], body: bytes) -> RankedItem:
+    """Return the place of a row."""
+    return RankedItem(row["video_id"], row["score_ppm"], row["creator_id"], body)

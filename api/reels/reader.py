@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from api.counters.overlay import Overlay, Tail
 from api.counters.store import CounterStore
 from api.cursor import CursorCodec, Surface
+from api.reels.cards import ReelCards
 from api.reels.queries import ReelQueries
+from api.reels.ranking import ReelRanking
 from api.reels.schemas import COUNTERS, Reel, ReelsAlgorithm
-from api.snapshots.ranking import RankedItem, Rankings
+from api.snapshots.ranking import Ranked, Rankings
+from api.snapshots.store import now_ms
 from api.snapshots.walk import Walks
 from api.surfaces.reader import FeedReader
-from api.surfaces.rows import PersonalRanking
 from api.surfaces.schemas import Window
 
 FEED_WINDOW = Window.DAY  # what `algo=trending` ranks by
@@ -30,10 +31,11 @@ class TrendingRanking:
         self._queries = queries
 
     async def ranked(
-        self, viewer_id: int, as_of: datetime, variant: str, shown: Sequence[int]
-    ) -> list[RankedItem]:
+        self, viewer_id: int, as_of_ms: int | None, variant: str, shown: Sequence[int]
+    ) -> Ranked:
         """Return the chart without what was shown; it has no clock or variant of its own."""
-        return await self._queries.trending(FEED_WINDOW, FEED_ITEMS, shown)
+        items = await self._queries.trending(FEED_WINDOW, FEED_ITEMS, shown)
+        return Ranked(now_ms() if as_of_ms is None else as_of_ms, items)
 
 
 def live_reels(counters: CounterStore) -> Overlay:
@@ -42,11 +44,15 @@ def live_reels(counters: CounterStore) -> Overlay:
 
 
 def reels_feed(
-    queries: ReelQueries, walks: Walks, cursors: CursorCodec, counters: CounterStore
+    queries: ReelQueries,
+    cards: ReelCards,
+    walks: Walks,
+    cursors: CursorCodec,
+    counters: CounterStore,
 ) -> FeedReader[ReelsAlgorithm]:
     """Return the feed of reels."""
     rankings: dict[ReelsAlgorithm, Rankings] = {
-        ReelsAlgorithm.CH: [PersonalRanking(Surface.REELS, queries)],
+        ReelsAlgorithm.CH: [ReelRanking(queries, cards)],
         ReelsAlgorithm.TRENDING: [TrendingRanking(queries)],
     }
-    return FeedReader(rankings, live_reels(counters), walks, cursors)
+    return FeedReader(rankings, live_reels(counters), walks, cursors, cards.hydrated)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from api.cursor import Surface
@@ -30,6 +29,13 @@ class RankedItem(NamedTuple):
         return self.height, self.item_id
 
 
+class Ranked(NamedTuple):
+    """A ranking, best first, and the instant it is of (milliseconds since 1970)."""
+
+    as_of_ms: int
+    items: list[RankedItem]
+
+
 class Ranking(Protocol):
     """Ranks for a viewer; raises `StoreUnavailableError` when it cannot."""
 
@@ -44,9 +50,13 @@ class Ranking(Protocol):
         ...
 
     async def ranked(
-        self, viewer_id: int, as_of: datetime, variant: str, shown: Sequence[int]
-    ) -> list[RankedItem]:
-        """Return the ranking at an instant, best first, without what was shown already."""
+        self, viewer_id: int, as_of_ms: int | None, variant: str, shown: Sequence[int]
+    ) -> Ranked:
+        """
+        Return the ranking at an instant without what was shown already.
+
+        Without an instant it is of one between now and the answer.
+        """
         ...
 
 

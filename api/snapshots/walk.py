@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
@@ -26,7 +25,7 @@ from api.settings import Settings
 from api.snapshots.exclusions import NOTHING, Exclusions
 from api.snapshots.landed import LandedWatch
 from api.snapshots.largeposts import LargePosts
-from api.snapshots.ranking import RankedItem, Ranking, Rankings
+from api.snapshots.ranking import Ranked, RankedItem, Ranking, Rankings
 from api.snapshots.releases import ReleaseWatch
 from api.snapshots.snapshot import HIGHEST_KEY, Key, Slice, Snapshot, SnapshotKey
 from api.snapshots.store import Owner, Reply, SnapshotStore, Touched, now_ms
@@ -404,10 +403,9 @@ class Walks:
             # Who waited may have been given the lock of a touch that came meanwhile.
             mark = found.mark if found is not None else mark
         ranked_position, refreshed_position = self._landed.position, self._landed.refreshed
-        as_of_ms = now_ms()
         checked = self._large_posts.latest if owner.surface.has_writes_at_once else ""
         try:
-            items = await self.rank(ranking, owner, as_of_ms, variant, [])
+            as_of_ms, items = await self.rank(ranking, owner, None, variant, [])
         except StoreUnavailableError:
             await self._optional(lambda: self._store.unlock(owner, variant, mark))
             raise
@@ -459,15 +457,14 @@ class Walks:
         self,
         ranking: Ranking,
         owner: Owner,
-        as_of_ms: int,
+        as_of_ms: int | None,
         variant: str,
         shown: list[int],
-    ) -> list[RankedItem]:
-        """Read one ranking."""
-        as_of = datetime.fromtimestamp(as_of_ms / 1000, tz=UTC)
-        items = await ranking.ranked(owner.viewer_id, as_of, variant, shown)
-        RANKING_ROWS.labels(owner.surface.slug).observe(len(items))
-        return items
+    ) -> Ranked:
+        """Read one ranking; of now when no clock is given."""
+        ranked = await ranking.ranked(owner.viewer_id, as_of_ms, variant, shown)
+        RANKING_ROWS.labels(owner.surface.slug).observe(len(ranked.items))
+        return ranked
 
     async def following(
         self, rankings: Rankings, viewer_id: int, cursor: Cursor
@@ -505,9 +502,9 @@ class Walks:
             return None
         # Without Redis the clock stands still and the ranking is the same, so that the walk can be
         # retraced.
-        as_of_ms = now_ms() if is_redis_up else cursor.as_of_ms
-        ranking, items = await self._first_to_rank(
-            rankings if is_redis_up else [walk.ranking], viewer_id, as_of_ms, cursor.variant, shown
+        clock_ms = None if is_redis_up else cursor.as_of_ms
+        ranking, (as_of_ms, items) = await self._first_to_rank(
+            rankings if is_redis_up else [walk.ranking], viewer_id, clock_ms, cursor.variant, shown
         )
         if not items:
             return None
@@ -525,10 +522,10 @@ class Walks:
         self,
         rankings: Rankings,
         viewer_id: int,
-        as_of_ms: int,
+        as_of_ms: int | None,
         variant: str,
         shown: list[int],
-    ) -> tuple[Ranking, list[RankedItem]]:
+    ) -> tuple[Ranking, Ranked]:
         """
         Return what the first of some rankings that can be read says, and which one it was.
 
@@ -593,7 +590,7 @@ class Walks:
             self._check(deadline)
             shown += snapshot.ids
             walked = snapshot.fingerprint(len(snapshot.items))
-            items = await self.rank(
+            _, items = await self.rank(
                 walk.ranking, walk.owner, cursor.as_of_ms, cursor.variant, shown
             )
             key = SnapshotKey(cursor.session, generation)
@@ -616,7 +613,7 @@ class Walks:
         below: list[RankedItem] = []
         while not below and len(shown) < self._session_max:
             self._check(deadline)
-            items = await self.rank(
+            _, items = await self.rank(
                 walk.ranking, walk.owner, cursor.as_of_ms, cursor.variant, shown
             )
             if not items:
@@ -643,7 +640,7 @@ class Walks:
         key = SnapshotKey(cursor.session, cursor.generation)
         shown = await self._optional(lambda: self._store.shown(walk.owner, key))
         if shown is None:
-            then = await self.rank(walk.ranking, walk.owner, cursor.as_of_ms, cursor.variant, [])
+            _, then = await self.rank(walk.ranking, walk.owner, cursor.as_of_ms, cursor.variant, [])
             shown = [item.item_id for item in then]
         return set(shown)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -11,11 +11,13 @@ import msgspec
 from api.counters.overlay import Overlay
 from api.cursor import Cursor, CursorCodec, Surface, bad_cursor
 from api.snapshots.ranking import Rankings
-from api.snapshots.walk import Page, Walks
+from api.snapshots.walk import Page, Walks, unavailable
+from api.stores import StoreUnavailableError
 
 DEFAULT_VARIANT = "default"
 
 Algorithm = TypeVar("Algorithm", bound=StrEnum)
+Hydrated = Callable[[Sequence[bytes]], Awaitable[list[bytes]]]
 
 
 class FeedReader(Generic[Algorithm]):
@@ -24,6 +26,7 @@ class FeedReader(Generic[Algorithm]):
 
     `rankings` has the algorithm that is meant when none is asked for first. Of an algorithm's
     rankings the first is its own; the others stand in for it, and are algorithms of this feed, too.
+    `hydrated` makes whole what its rankings leave open of their items, and leaves out what is gone.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class FeedReader(Generic[Algorithm]):
         overlay: Overlay,
         walks: Walks,
         cursors: CursorCodec,
+        hydrated: Hydrated | None = None,
     ) -> None:
         self._rankings = rankings
         self._default = next(iter(rankings))
@@ -47,6 +51,7 @@ class FeedReader(Generic[Algorithm]):
         self._overlay = overlay
         self._walks = walks
         self._cursors = cursors
+        self._hydrated = hydrated
 
     def algorithm_of(self, page: Page) -> Algorithm:
         """Return what ranked a page."""
@@ -92,4 +97,10 @@ class FeedReader(Generic[Algorithm]):
         return self._rankings[walked], cursor
 
     async def _live(self, page: Page) -> Page:
-        return msgspec.structs.replace(page, bodies=await self._overlay.live(page.bodies))
+        bodies = page.bodies
+        if self._hydrated is not None:
+            try:
+                bodies = await self._hydrated(bodies)
+            except StoreUnavailableError as exc:
+                raise unavailable() from exc
+        return msgspec.structs.replace(page, bodies=await self._overlay.live(bodies))

@@ -10,7 +10,8 @@ from typing import Any
 from clickhouse_connect.driver.query import QueryResult
 
 from api.cursor import Surface
-from api.snapshots.ranking import RankedItem
+from api.snapshots.ranking import Ranked, RankedItem
+from api.snapshots.store import now_ms
 from api.stores import Breaker, ClickHouse
 
 
@@ -85,7 +86,9 @@ class PersonalRanking:
         self._queries = queries
 
     async def ranked(
-        self, viewer_id: int, as_of: datetime, variant: str, shown: Sequence[int]
-    ) -> list[RankedItem]:
+        self, viewer_id: int, as_of_ms: int | None, variant: str, shown: Sequence[int]
+    ) -> Ranked:
         """Return the viewer's ranking without what was shown."""
-        return await self._queries.feed(viewer_id, as_of, variant, shown)
+        clock_ms = as_of_ms or now_ms()
+        items = await self._queries.feed(viewer_id, instant_of(clock_ms), variant, shown)
+        return Ranked(clock_ms, items)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,11 +43,46 @@ def clickhouse(ranked_clickhouse_url: str) -> Iterator[Client]:
         yield client
 
 
+PUBLISH = """
+with
+
+published as (
+
+    select *
+    from
+        unnest(
+            %(ids)s::bigint[], %(creator_ids)s::bigint[], %(titles)s::text[],
+            %(thumbnails)s::text[], %(times)s::timestamptz[]
+        ) as videos (id, creator_id, title, thumbnail_url, at)
+
+),
+
+creators as (
+
+    insert into app.users (id)
+    select distinct creator_id from published
+    on conflict do nothing
+
+)
+
+insert into app.videos
+    (id, creator_id, title, thumbnail_url, duration_ms, status, created_at, published_at)
+select id, creator_id, title, thumbnail_url, 15500, 'published', at, at
+from published
+"""
+
+
 class Catalogue:
-    """Writes what change capture would land, and has the ranking look at it."""
+    """
+    Writes what change capture would land, and has the ranking look at it.
+
+    While a test's Postgres is `known_to`, its videos are there, too: ClickHouse is everybody's.
+    """
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self._videos: list[list[Any]] = []
+        self._postgres: psycopg.Connection[Any] | None = None
         self._version = itertools.count(datetime.now(UTC).timestamp().__trunc__() * 1000)
 
     def insert(
@@ -64,6 +99,29 @@ class Catalogue:
             f"raw.{table}",
             [[*row, is_deleted, 1, version] for row in rows],
             column_names=[*columns, "deleted", "_txid", "_version"],
+        )
+
+    @contextmanager
+    def known_to(self, postgres_url: str) -> Iterator[None]:
+        """Have a Postgres know every video there is, and those to come."""
+        with psycopg.connect(postgres_url, autocommit=True) as self._postgres:
+            self._publish(self._videos)
+            yield
+        self._postgres = None
+
+    def _publish(self, rows: Sequence[Sequence[Any]]) -> None:
+        if self._postgres is None:
+            return
+        ids, creator_ids, titles, thumbnails, times = zip(*rows, strict=True)
+        self._postgres.execute(
+            PUBLISH,
+            {
+                "ids": list(ids),
+                "creator_ids": list(creator_ids),
+                "titles": list(titles),
+                "thumbnails": list(thumbnails),
+                "times": list(times),
+            },
         )
 
     def videos(
@@ -109,6 +167,9 @@ class Catalogue:
             ],
             rows,
         )
+        new = [[row[0], row[1], row[4], row[11], row[9]] for row in rows]
+        self._videos += new
+        self._publish(new)
         return [row[0] for row in rows]
 
     def plays(self, played: dict[int, float], *, views: int = 500) -> None:
@@ -163,17 +224,19 @@ def catalogue(clickhouse: Client) -> Catalogue:
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
+def settings(settings: Settings, catalogue: Catalogue) -> Iterator[Settings]:
     """Settings of the test's service; limits are tested where they are meant."""
-    return msgspec.structs.replace(
-        settings,
-        rate_limit_per_minute=100_000,
-        log_level="warning",
-        # A busy machine must not fail tests of something else.
-        clickhouse_timeout_ms=30_000,
-        redis_timeout_ms=5_000,
-        counters_timeout_ms=10_000,
-    )
+    with catalogue.known_to(settings.postgres_url):
+        yield msgspec.structs.replace(
+            settings,
+            rate_limit_per_minute=100_000,
+            log_level="warning",
+            # A busy machine must not fail tests of something else.
+            clickhouse_timeout_ms=30_000,
+            redis_timeout_ms=5_000,
+            counters_timeout_ms=10_000,
+            cards_timeout_ms=10_000,
+        )
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
 
 import redis
 
@@ -16,9 +15,9 @@ from api.limits import Limiter
 from api.settings import Settings
 from api.snapshots.landed import LandedWatch
 from api.snapshots.largeposts import LargePosts
-from api.snapshots.ranking import RankedItem
+from api.snapshots.ranking import Ranked, RankedItem
 from api.snapshots.releases import ReleaseWatch
-from api.snapshots.store import SnapshotStore
+from api.snapshots.store import SnapshotStore, now_ms
 from api.snapshots.touches import Touches
 from api.snapshots.walk import Page, Walks
 from api.stores import Breaker, Stores
@@ -71,10 +70,12 @@ class MadeUpRanking:
         self.has_begun = asyncio.Event()
 
     async def ranked(
-        self, viewer_id: int, as_of: datetime, variant: str, shown: Sequence[int]
-    ) -> list[RankedItem]:
+        self, viewer_id: int, as_of_ms: int | None, variant: str, shown: Sequence[int]
+    ) -> Ranked:
         """Return what is there when it begins, however long it is held up."""
-        return await self.circuit.run(lambda: self._ranked(shown), timeout_seconds=60)
+        as_of_ms = as_of_ms or now_ms()
+        items = await self.circuit.run(lambda: self._ranked(shown), timeout_seconds=60)
+        return Ranked(as_of_ms, items)
 
     async def _ranked(self, shown: Sequence[int]) -> list[RankedItem]:
         self.count += 1

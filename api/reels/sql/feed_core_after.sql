@@ -5,16 +5,7 @@ select
     creator_id,
     score_ppm,
     source,
-    title,
-    view_count,
-    like_count,
-    share_count,
-    comment_count,
-    completion_rate,
-    thumbnail_url,
-    created_at,
-    score_ppm / 1000000 as ranking_score,
-    duration_ms / 1000 as duration_seconds
+    score_ppm / 1000000 as ranking_score
 from
     nova.feed__reels_core_after(
         viewer_id = {viewer_id:UInt64},
