@@ -8,7 +8,7 @@ docs/decisions/0044 says what it is good for, and what not.
 from __future__ import annotations
 
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import psycopg
 from msgspec import Struct
@@ -73,6 +73,16 @@ class World(Struct, frozen=True):
     def counts(self) -> Size:
         """How much of everything there is."""
         return SIZES[self.size]
+
+    @property
+    def played_until(self) -> datetime:
+        """
+        The end of the last hour of which the world has counted plays (UTC).
+
+        Later ones are left to the benchmarks, whose plays can be told apart by their hours: those
+        of `./nova bench events` begin up to 16 minutes before it does.
+        """
+        return (self.as_of - timedelta(minutes=20)).replace(minute=0, second=0, microsecond=0)
 
     @property
     def viewer_ids(self) -> range:

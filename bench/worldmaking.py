@@ -106,6 +106,7 @@ class Making:
         self.postgres_parameters: dict[str, Any] = {
             "seed": world.seed,
             "as_of": world.as_of,
+            "played_until": world.played_until,
             "videos": size.videos,
             "creators": size.creators,
             "viewers": size.viewers,
@@ -118,6 +119,7 @@ class Making:
         self.clickhouse_parameters: dict[str, Any] = {
             "seed": world.seed,
             "as_of": instant(world.as_of),
+            "played_until": world.played_until.strftime("%Y-%m-%d %H:%M:%S"),
             "videos": size.videos,
             "creators": size.creators,
             "follows_per_viewer": float(size.follows_per_viewer),

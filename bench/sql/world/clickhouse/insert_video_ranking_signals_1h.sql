@@ -1,6 +1,6 @@
 -- One row per video of a range of ids and hour in which it was played: the counters that have
--- landed, cut into equal parts, exactly. Most parts are of the video's first days, none is of the
--- hour of the load. Whatever two twins share is drawn alike.
+-- landed, cut into equal parts, exactly. Most parts are of the video's first days. What two twins
+-- share is drawn alike.
 insert into raw.video_ranking_signals_1h (
     video_id,
     hour,
@@ -22,7 +22,7 @@ played as (
         videos.video_id as video_id,
         toStartOfHour(videos.published_at) as first_hour,
         toUInt64(
-            dateDiff('hour', first_hour, toStartOfHour({as_of:DateTime64(3, 'UTC')}))
+            dateDiff('hour', first_hour, {played_until:DateTime('UTC')})
         ) as hours,
         -- A video of 30 plays has ten such rows, one of 10,000 a hundred.
         least(totals.views, hours, 4 + toUInt64(sqrt(totals.views))) as parts,

@@ -2,8 +2,8 @@
 -- its place, a permutation of the ids (see stride in bench/world.py): the video at place p gets
 -- plays in proportion to (p + 1)^-0.6, so a tenth of the videos gets two fifths.
 --
--- Hours of plays are whole (raw.video_ranking_signals_1h), and end before the hour of the load: a
--- video of this hour has no plays yet. Neither has one in twenty of the others.
+-- A video that was published after played_until has no plays yet; neither has one in twenty of the
+-- others.
 insert into app.video_engagement (
     video_id, views, completions, watch_ms, likes, shares, comments
 )
@@ -54,7 +54,7 @@ from (
                 videos.id >= %(from_id)s
                 and videos.id < %(to_id)s
                 and videos.status = 'published'
-                and videos.published_at < date_trunc('hour', %(as_of)s, 'UTC')
+                and videos.published_at < %(played_until)s
         ) as twins
         where app.generate_random(%(seed)s, 'is played', twins.twin_id) >= 0.05
     ) as draws
