@@ -22,10 +22,11 @@ from bench.events import measure_events, show_events
 from bench.fallback import measure_fallback, show_fallback
 from bench.freshness import measure_freshness, show_freshness
 from bench.place import own_system
-from bench.registry import Benchmark
+from bench.registry import Benchmark, Goal
 from bench.results import ROOT, Record, Result, keep, record, world_of
 from bench.runs import all_of, carry_out
 from bench.show import show_record, wide
+from bench.soak import soak as long_run
 from bench.world import SEED, SIZES
 from bench.worldmaking import make_world, show_world
 
@@ -136,6 +137,36 @@ def growth(
 
 
 @app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(help="How long.", min=1)] = 30,
+    size: Size = "L",
+    reuse: Reuse = False,
+    data_dir: OwnDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """
+    Read and write for long, and see whether anything grows: memory, keys, parts, bloat, files.
+
+    On a system of its own, in a world of a size. Fails when something grows without bound.
+    """
+    benchmark = Benchmark(
+        "soak",
+        f"mixed load for {minutes:g} minutes",
+        "itself after warming up",
+        lambda run: long_run(run, minutes),
+        goals=(Goal("growing", 0, "series"), Goal("errors", 0, "errors")),
+    )
+    with own_system(data_dir or place_of(size), size, reuse=reuse) as (system, loaded):
+        settings = system.settings()
+        world = world_of(settings)
+        say(f"measuring soak: {benchmark.what}")
+        result = carry_out(benchmark, settings, system, is_quick=False)
+    kept = record("soak", size, [result], world=world, is_quick=False)
+    kept.loaded = loaded
+    finish(kept, as_json)
+
+
+@app.command()
 def events(
     rate: Rate = 10_000,
     seconds: Seconds = 30,
@@ -227,6 +258,11 @@ def running(data_dir: Path) -> tuple[Settings, System]:
     return settings, system
 
 
+def place_of(size: str) -> Path:
+    """Return where the system of runs in a world of a size keeps its files."""
+    return DEFAULT_DATA_DIR / f"bench-{size}"
+
+
 def measured_in(
     size: str,
     benchmarks: Sequence[Benchmark],
@@ -236,8 +272,7 @@ def measured_in(
     data_dir: Path | None,
 ) -> Record:
     """Measure on a system of one's own, in a world of a size."""
-    place = data_dir or DEFAULT_DATA_DIR / f"bench-{size}"
-    with own_system(place, size, reuse=reuse) as (system, loaded):
+    with own_system(data_dir or place_of(size), size, reuse=reuse) as (system, loaded):
         world = world_of(system.settings())
         results = all_of(benchmarks, system, is_quick=is_quick)
     kept = record(name, size, results, world=world, is_quick=is_quick)

@@ -121,6 +121,9 @@ class Bench:
         self.block = new_viewers(0).start
         self.used_viewers = 0
         self.sent: list[tuple[Batch, Outcome]] = []
+        # Hours that others have filled before, such as the plays of a made-up world.
+        land_until_settled(settings)
+        self.before = self.scope().said(settings)
 
     # ---------- what is sent
 
@@ -252,13 +255,9 @@ class Bench:
 
     def exactness(self) -> Exactness:
         """Compare what is stored with what was sent and acknowledged, in this whole run."""
-        scope = Scope(
-            range(self.block, self.block + self.used_viewers),
-            self.began_at - timedelta(minutes=16),
-        )
         return check(
             self.settings,
-            scope,
+            self.scope(),
             sent=(key for batch, _ in self.sent for key in batch.keys),
             acknowledged=(
                 key
@@ -267,6 +266,14 @@ class Bench:
                 for key in batch.keys
             ),
             miscounted_requests=self.miscounted(),
+            before=self.before,
+        )
+
+    def scope(self) -> Scope:
+        """Return whose events are the run's, and from when."""
+        return Scope(
+            range(self.block, self.block + max(1, self.used_viewers)),
+            self.began_at - timedelta(minutes=16),
         )
 
     def miscounted(self) -> int:
@@ -292,7 +299,6 @@ def measure_events(
     """Measure the asked rate, Postgres alone, and the highest rate that is held."""
     with tempfile.TemporaryDirectory(prefix="nova-bench-") as folder:
         bench = Bench(settings, system, Path(folder))
-        land_until_settled(settings)
         say(f"measuring {rate:,.0f} events/s for {seconds:g} s")
         asked = bench.over_http(f"{rate:,.0f}/s", rate, seconds)
         say("measuring Postgres alone")

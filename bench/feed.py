@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -21,6 +22,7 @@ from bench.measure import Client, Figure, closed_loop, figure
 from bench.reference import serving_reference
 from bench.registry import Benchmark, Goal, Measured, NotHereError, Run
 from bench.statements import compiled, for_viewer, ranking_of_reels
+from bench.world import NoWorldError, world_of
 
 SEED = 20_261_121
 
@@ -56,6 +58,10 @@ def viewers(settings: Settings, count: int, item_type: str = "video") -> list[in
 
     Raises `NotHereError` when there are none.
     """
+    if item_type == REELS.item_type:
+        with contextlib.suppress(NoWorldError):
+            world = world_of(settings)
+            return world.viewers(min(count, world.counts.viewers), SEED)
     with clickhouse_connect.get_client(dsn=settings.clickhouse_url) as client:
         known = client.query(
             "select distinct user_id from raw.user_watch_history"
@@ -126,7 +132,7 @@ def hit(run: Run, surface: Surface) -> Measured:
     rounds = 1 if run.is_quick else HIT_ROUNDS
     pages, bare = [], []
     for _ in range(rounds):
-        warm(run, surface, list(signed))
+        warm_up(run, surface, list(signed))
         plan = plan_of(settings.public_base_url, asks, connections=HIT_CONNECTIONS, seconds=seconds)
         pages.append(carry_out(plan, run.folder))
         with serving_reference(settings, surface.path, asks[0].token) as base_url:
@@ -166,7 +172,7 @@ def hit(run: Run, surface: Surface) -> Measured:
     )
 
 
-def warm(run: Run, surface: Surface, chosen: Sequence[int]) -> Figure:
+def warm_up(run: Run, surface: Surface, chosen: Sequence[int]) -> Figure:
     """Forget everything, then have each viewer's first page made."""
     forget(run.settings)
     signed = tokens(run.settings, chosen)

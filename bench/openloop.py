@@ -249,6 +249,12 @@ class OpenLoop(Client):
                     task.add_done_callback(self._connecting.discard)
                 return
             number = self._waiting.popleft()
+            late_seconds = time.perf_counter() - self._due_at(number)
+            if late_seconds > self._plan.timeout_seconds:
+                # Sent now it would only hold up what can still be answered in time.
+                late_ms = late_seconds * 1000
+                self._note(Outcome(TIMED_OUT, late_ms, late_ms, request=number))
+                continue
             self.send(self._idle.pop(), number, self._due_at(number))
 
     async def _open_for(self, number: int) -> None:

@@ -221,32 +221,57 @@ def says_something(name: str, row: tuple[Any, ...]) -> bool:
     return keys is None or any(row[keys:])
 
 
-def differences(postgres_url: str, clickhouse_url: str, pairs: list[Pair]) -> dict[str, str]:
-    """Return what differs: name of the table, and how."""
-    found = {}
+Rows = list[tuple[Any, ...]]
+# Of a pair, by its name: what Postgres says, and what ClickHouse says.
+Said = dict[str, tuple[Rows, Rows]]
+
+
+def said(postgres_url: str, clickhouse_url: str, pairs: list[Pair]) -> Said:
+    """Return what both databases say."""
     with (
         psycopg.connect(postgres_url, options="-c timezone=UTC") as postgres,
         clickhouse_connect.get_client(
             dsn=clickhouse_url, autogenerate_session_id=False
         ) as clickhouse,
     ):
-        for pair in pairs:
-            wanted = Counter(
-                row
-                for row in postgres.execute(pair.postgres)  # type: ignore[arg-type]
-                if says_something(pair.name, row)
+        return {
+            pair.name: (
+                list(postgres.execute(pair.postgres)),  # type: ignore[arg-type]
+                [tuple(row) for row in clickhouse.query(pair.clickhouse).result_rows],
             )
-            have = Counter(
-                tuple(row)
-                for row in clickhouse.query(pair.clickhouse).result_rows
-                if says_something(pair.name, tuple(row))
+            for pair in pairs
+        }
+
+
+def since(name: str, now: Rows, before: Rows) -> Counter[tuple[Any, ...]]:
+    """Return rows that say something, sums as what was added to them."""
+    keys = KEY_COLUMNS.get(name)
+    if keys is not None and before:
+        earlier = {row[:keys]: row[keys:] for row in before}
+        now = [
+            (*row[:keys], *(a - b for a, b in zip(row[keys:], earlier[row[:keys]], strict=True)))
+            if row[:keys] in earlier
+            else row
+            for row in now
+        ]
+    return Counter(row for row in now if says_something(name, row))
+
+
+def differences(
+    postgres_url: str, clickhouse_url: str, pairs: list[Pair], before: Said | None = None
+) -> dict[str, str]:
+    """Return what differs, of what was added since `before`: name of the table, and how."""
+    found = {}
+    for name, (postgres, clickhouse) in said(postgres_url, clickhouse_url, pairs).items():
+        wanted_before, had_before = (before or {}).get(name, ([], []))
+        wanted = since(name, postgres, wanted_before)
+        have = since(name, clickhouse, had_before)
+        if wanted != have:
+            missing, extra = wanted - have, have - wanted
+            found[name] = (
+                f"{wanted.total()} rows wanted, {missing.total()} missing, "
+                f"{extra.total()} too many; such as {list(missing)[:2]} {list(extra)[:2]}"
             )
-            if wanted != have:
-                missing, extra = wanted - have, have - wanted
-                found[pair.name] = (
-                    f"{wanted.total()} rows wanted, {missing.total()} missing, "
-                    f"{extra.total()} too many; such as {list(missing)[:2]} {list(extra)[:2]}"
-                )
     return found
 
 
