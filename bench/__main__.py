@@ -1,4 +1,4 @@
-"""`./nova bench list|run NAME…|all|growth|world|events|freshness|posts-fallback`."""
+"""`./nova bench list|run NAME…|all|growth|soak|report|world|events|freshness|posts-fallback`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, fail, out, say
 from api.settings import Settings
 from api.stack.status import require_stores
 from api.stack.system import STORES, System
+from bench import plots, report
 from bench.catalogue import BENCHMARKS
 from bench.events import measure_events, show_events
 from bench.fallback import measure_fallback, show_fallback
@@ -136,6 +137,19 @@ def growth(
         raise typer.Exit(1)
 
 
+@app.command("report")
+def write_report(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Results to publish first.", exists=True)
+    ] = None,
+) -> None:
+    """Make the figures of docs/performance.md and its plots anew, from published results."""
+    report.publish(files or [])
+    found = report.published()
+    report.write(report.page(found, plots.draw(found)))
+    say("docs/performance.md is made anew")
+
+
 @app.command()
 def soak(
     minutes: Annotated[float, typer.Option(help="How long.", min=1)] = 30,
@@ -179,9 +193,9 @@ def events(
     Fails when anything that was acknowledged is missing, or there twice, or anything else is there.
     """
     settings, system = running(data_dir)
-    report = measure_events(settings, system, rate, seconds)
-    tell(report, as_json, show_events)
-    if not report.exactness.is_exact:
+    measured = measure_events(settings, system, rate, seconds)
+    tell(measured, as_json, show_events)
+    if not measured.exactness.is_exact:
         fail("what is stored is not what was acknowledged")
         raise typer.Exit(1)
 
@@ -196,9 +210,9 @@ def freshness(
     Fails when a like is not in the next page of whoever liked.
     """
     settings, _ = running(data_dir)
-    report = measure_freshness(settings, probes)
-    tell(report, as_json, show_freshness)
-    if not report.is_reflected:
+    measured = measure_freshness(settings, probes)
+    tell(measured, as_json, show_freshness)
+    if not measured.is_reflected:
         fail("a like was not in the next page")
         raise typer.Exit(1)
 
@@ -215,9 +229,9 @@ def posts_fallback(
     Fails when a page is refused, or feeds are not ranked again afterwards.
     """
     settings, system = running(data_dir)
-    report = measure_fallback(settings, system, seconds)
-    tell(report, as_json, show_fallback)
-    if not report.is_served:
+    measured = measure_fallback(settings, system, seconds)
+    tell(measured, as_json, show_fallback)
+    if not measured.is_served:
         fail(
             "pages were refused, or did not come from Postgres meanwhile, or not ranked afterwards"
         )
@@ -295,12 +309,12 @@ def finish(kept: Record, as_json: bool, *, is_kept: bool = True) -> None:
         raise typer.Exit(1)
 
 
-def tell(report: Report, as_json: bool, show: Callable[[Report], None]) -> None:
+def tell(told: Report, as_json: bool, show: Callable[[Report], None]) -> None:
     """Print a report as tables, or as one JSON document."""
     if as_json:
-        out.print(msgspec.json.format(msgspec.json.encode(report)).decode(), markup=False)
+        out.print(msgspec.json.format(msgspec.json.encode(told)).decode(), markup=False)
         return
-    show(report)
+    show(told)
 
 
 try:

@@ -1,4 +1,4 @@
-"""What is done beside serving: refreshing what ranks, landing, warming, and what memory it takes."""
+"""What is done beside serving: refreshing what ranks, landing, warming; and its memory."""
 
 from __future__ import annotations
 
