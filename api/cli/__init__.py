@@ -20,6 +20,7 @@ COMMANDS = {
     "serve": "service",
     "migrate": "service",
     "token": "tokens",
+    "warm": "warm",
     "import": "data",
     "dbt": "develop",
     "sql": "develop",

@@ -36,21 +36,17 @@ Cards = Mapping[int, Card]  # by video
 
 
 class Outline(Struct, frozen=True, array_like=True):
-    """What a ranking knows of a reel."""
+    """What a ranking knows of a reel: the first columns of `sql/feed.sql`."""
 
     video_id: int
     creator_id: int
+    score_ppm: int
     ranking_score: float
     source: str
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Outline).decode
-
-
-def packed(outline: Outline) -> bytes:
-    """Return an outline as the body of a ranked item."""
-    return _encode(outline)
+decode_outline = msgspec.json.Decoder(Outline).decode
 
 
 def is_outline(body: bytes) -> bool:
@@ -122,7 +118,7 @@ class ReelCards:
 
     async def _whole(self, bodies: Sequence[bytes]) -> list[bytes | None]:
         """Return reels where outlines were; None for videos that are gone."""
-        outlines = {body: _decode(body) for body in bodies if is_outline(body)}
+        outlines = {body: decode_outline(body) for body in bodies if is_outline(body)}
         if not outlines:
             return list(bodies)
         cards = await self.of([outline.video_id for outline in outlines.values()])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from api.reels.addresses import Addresses
-from api.reels.cards import Outline, packed, reel_of
+from api.reels.cards import Outline, decode_outline, reel_of
 from api.settings import Settings
 from api.snapshots.ranking import RankedItem
 from api.stores import Breaker, ClickHouse
@@ -63,15 +63,20 @@ class ReelQueries:
             parameters["shown"] = list(viewer.shown)
         items: list[RankedItem] = []
         for name in ("feed_core", "feed"):
-            result = await self.clickhouse.query_in_place(
+            lines = await self.clickhouse.lines_in_place(
                 SQL[f"{name}_after" if viewer.shown else name],
                 parameters,
                 deadline - time.monotonic(),
             )
-            items = [place_of(row, packed(outline_of(row))) for row in rows_of(result)]
+            items = [place_of(line) for line in lines.splitlines()]
             if len(items) >= FILLED_BELOW_VIDEOS:
                 break
         return items
+
+    async def recent_viewers(self, count: int) -> list[int]:
+        """Return who watched something last, the latest first."""
+        result = await self.clickhouse.query(SQL["recent_viewers"], {"limit": count})
+        return list(result.result_set[0])
 
     async def trending(
         self, window: Window, limit: int, shown: Sequence[int] = ()
@@ -92,14 +97,21 @@ class ReelQueries:
         return counted_at, [self._charted(row) for row in rows]
 
     def _charted(self, row: Mapping[str, Any]) -> RankedItem:
-        return place_of(row, reel_of(outline_of(row), row, self._addresses))
+        outline = Outline(*(row[name] for name in Outline.__struct_fields__))
+        return RankedItem(
+            item_id=outline.video_id,
+            height=outline.score_ppm,
+            author_id=outline.creator_id,
+            body=reel_of(outline, row, self._addresses),
+        )
 
 
-def outline_of(row: Mapping[str, Any]) -> Outline:
-    """Return what a row says of a reel beside its card."""
-    return Outline(row["video_id"], row["creator_id"], row["ranking_score"], row["source"])
-
-
-def place_of(row: Mapping[str, Any], body: bytes) -> RankedItem:
-    """Return the place of a row."""
-    return RankedItem(row["video_id"], row["score_ppm"], row["creator_id"], body)
+def place_of(line: bytes) -> RankedItem:
+    """Return the place a line of a ranking is about, which is the body until it has a card."""
+    outline = decode_outline(line)
+    return RankedItem(
+        item_id=outline.video_id,
+        height=outline.score_ppm,
+        author_id=outline.creator_id,
+        body=line,
+    )

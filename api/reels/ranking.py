@@ -25,7 +25,13 @@ class ReelRanking:
 
     surface = Surface.REELS
 
-    def __init__(self, queries: ReelQueries, cards: ReelCards) -> None:
+    def __init__(
+        self,
+        queries: ReelQueries,
+        cards: ReelCards,
+        *,
+        together_most: int = RANKED_TOGETHER_MOST,
+    ) -> None:
         self.circuit = queries.circuit
         self._queries = queries
         self._cards = cards
@@ -33,7 +39,7 @@ class ReelRanking:
         self._gathering = Gathering[Viewer, int | None, Ranked](
             queries.clickhouse,
             self._rank,
-            together_most=RANKED_TOGETHER_MOST,
+            together_most=together_most,
             waiting_most=RANKINGS_WAITING,
         )
 

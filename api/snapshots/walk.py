@@ -292,6 +292,32 @@ class Walks:
             walk.fall_to("no_cache")
         return snapshot
 
+    async def warm(self, ranking: Ranking, viewer_id: int, variant: str) -> bool:
+        """
+        See to it that a viewer's next first page is a hit; says whether it had to be ranked here.
+
+        Charges nobody. Raises `StoreUnavailableError`, also when Redis did not take the snapshot.
+        """
+        owner = Owner(ranking.surface, viewer_id)
+        reply = await self._store.read_head(
+            owner,
+            variant,
+            1,
+            oldest_ms=self._oldest_ms(owner),
+            release_ms=self._releases.released_ms,
+            is_charged=False,
+        )
+        if not reply.shall_rank:  # there is one, or there will be
+            return False
+        need = Need(reply.touched.mark)
+        _, is_kept = await self._flights.join(
+            ("fresh", owner, variant, need),
+            lambda: self._rank_or_wait(ranking, owner, variant, need, shall_rank=True),
+        )
+        if not is_kept:
+            raise StoreUnavailableError("redis")
+        return True
+
     def _walk_of(self, rankings: Rankings, viewer_id: int, cursor: Cursor) -> Walk:
         """Return the walk a cursor is of, in the ranking it stands in."""
         ranking = next(ranking for ranking in rankings if ranking.surface is cursor.surface)

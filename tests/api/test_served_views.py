@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -11,9 +10,10 @@ import pytest
 import yaml
 from clickhouse_connect.driver import Client
 
-from api.reels.queries import FILLED_BELOW_VIDEOS, SQL, ReelQueries
+from api.reels.queries import FILLED_BELOW_VIDEOS, SQL, ReelQueries, Viewer
 from api.settings import Settings
 from api.snapshots.releases import ReleaseWatch
+from api.snapshots.store import now_ms
 from api.stores import ClickHouse, StoreUnavailableError
 from api.views import ViewTexts
 from tests.api.conftest import Catalogue, new_id
@@ -54,8 +54,8 @@ def test_lists_are_filled_below_what_the_models_say() -> None:
 
 
 async def ranked(queries: ReelQueries, viewer_id: int, shown: list[int]) -> list[int]:
-    at = datetime.now(UTC)
-    return [item.item_id for item in await queries.feed(viewer_id, at, "default", shown)]
+    [items] = await queries.rank([Viewer(viewer_id, "default", shown)], now_ms(), 30)
+    return [item.item_id for item in items]
 
 
 async def test_most_lists_are_asked_for_once_and_short_ones_are_filled(

@@ -4,8 +4,8 @@ select
     video_id,
     creator_id,
     score_ppm,
-    source,
-    score_ppm / 1000000 as ranking_score
+    score_ppm / 1000000 as ranking_score,
+    source
 from
     nova.feed__reels_core(
         viewer_id = {viewer_id:UInt64},
