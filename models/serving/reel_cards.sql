@@ -22,15 +22,9 @@ counters as (
 
 ),
 
-completion as (
+quality as (
 
-    select * from {{ ref('sig_video__completion') }}
-
-),
-
-engagement as (
-
-    select * from {{ ref('sig_video__engagement') }}
+    select * from {{ ref('sig_video__quality') }}
 
 ),
 
@@ -53,20 +47,19 @@ cards as (
         if(counters.views = 0, 0, least(1, counters.completions / counters.views))
             as completion_rate,
         if(
-            completion.known_completions = 0,
+            quality.known_completions = 0,
             {{ var('completion_prior_rate') }},
-            completion.completion
+            quality.completion
         ) as completion,
         if(
-            engagement.views = 0,
+            quality.views = 0,
             {{ var('engagement_prior_rate') }},
-            engagement.engagement
+            quality.engagement
         ) as engagement
 
     from videos
     left join counters on videos.video_id = counters.video_id
-    left join completion on videos.video_id = completion.video_id
-    left join engagement on videos.video_id = engagement.video_id
+    left join quality on videos.video_id = quality.video_id
 
 )
 

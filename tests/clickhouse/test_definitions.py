@@ -115,6 +115,8 @@ def test_every_table_a_view_fills_remembers_tokens(clickhouse: Client) -> None:
             from system.tables as views
             where views.database = 'raw' and views.engine = 'MaterializedView'
         )
+        -- Counts nothing: a repeated block is to mark its videos again.
+        and tables.name != 'video_changes_1m'
         """
     ).result_rows
     assert {name for name, remembers in filled if remembers} == {

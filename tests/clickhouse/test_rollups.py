@@ -247,6 +247,34 @@ def test_a_block_sent_again_with_its_token_counts_once_everywhere(clickhouse: Cl
     assert read(clickhouse, "user_watch_history", "sum(watches)", f"user_id = {item}") == [(6,)]
 
 
+def test_what_writes_into_the_hours_marks_the_video_also_when_it_is_sent_again(
+    clickhouse: Client,
+) -> None:
+    """A repeat may be what completes the hours: a crash came between their block and its mark."""
+    item = next(FRESH_IDS)
+    marks = f"video_id between {item} and {item} + 2"
+    videos = [event("view", item_id=item), event("like", item_id=item + 1, event_time=HOUR)]
+    for _ in range(2):
+        send(
+            clickhouse,
+            [*videos, event("view", item_id=item + 2, item_type="post")],
+            token=f"{item}",
+        )
+        marked = read(clickhouse, "video_changes_1m", "distinct video_id", f"{marks} order by all")
+        assert marked == [(item,), (item + 1,)]
+        clickhouse.command(f"delete from raw.video_changes_1m where {marks}")
+
+    clickhouse.command(
+        "insert into raw.video_ranking_signals_1h (video_id, hour, views)"
+        f" select {item} + 2, toStartOfHour(now() - interval 80 day), 1"
+    )
+    [(video, at)] = read(
+        clickhouse, "video_changes_1m", "video_id, max(at_minute)", f"{marks} group by 1"
+    )
+    assert video == item + 2
+    assert abs(datetime.now(UTC) - at.replace(tzinfo=UTC)) < timedelta(minutes=2)
+
+
 def test_a_like_taken_back_is_subtracted_in_its_own_hour(clickhouse: Client) -> None:
     item = next(FRESH_IDS)
     send(
