@@ -253,11 +253,18 @@ class Storm:
                 [f"{user} at {time.time()}", user],
             )
         elif kind < 0.75:
+            table, key_columns, ends = chance.choice(
+                [
+                    ("follows", "follower_id, followee_id", [user, other]),
+                    ("blocks", "blocker_id, blocked_id", [user, other]),
+                    ("not_interested", "user_id, video_id", [user, video]),
+                ]
+            )
             connection.execute(
-                "insert into app.follows (follower_id, followee_id) values (%s, %s) "
-                "on conflict on constraint follows_pkey "
-                "do update set deleted = not follows.deleted",
-                [user, other],
+                f"insert into app.{table} ({key_columns}) values (%s, %s) "  # type: ignore[arg-type]
+                f"on conflict on constraint {table}_pkey "
+                f"do update set deleted = not {table}.deleted",
+                ends,
             )
         elif kind < 0.9:
             connection.execute(

@@ -204,7 +204,56 @@ ROLLUPS = [
         group by user_id, item_type, item_id
         """,
     ),
+    Pair(
+        "viewer_facts",
+        f"""
+        select
+            user_id,
+            case when action = 'view' then 'seen_video' else 'reacted_creator' end,
+            case when action = 'view' then item_id else author_id end,
+            case
+                when action = 'view' then 0
+                else (extract(epoch from date_trunc('day', event_time)) / 86400)::bigint
+            end,
+            coalesce(extract(epoch from max(event_time) filter (where action = 'view')), 0)::bigint,
+            {net("like", "unlike")}, {net("comment", "uncomment")}
+        from app.events
+        where
+            (action = 'view' and item_type = 'video')
+            or (action in ('like', 'unlike', 'comment', 'uncomment') and author_id <> 0)
+        group by 1, 2, 3, 4
+        """,
+        """
+        select
+            viewer_id, list, id, toInt64(toUInt16(day)), toUnixTimestamp(max(seen_at)), sum(likes),
+            sum(comments)
+        from raw.viewer_facts
+        where list in ('seen_video', 'reacted_creator')
+        group by viewer_id, list, id, day
+        """,
+    ),
 ]
+
+STANDS = "2 * _version + case when deleted then 0 else 1 end"
+
+RELATIONS = Pair(
+    "viewer_facts of relations",
+    f"""
+    select follower_id, 'followee', followee_id, {STANDS} from app.follows
+    union all
+    select blocker_id, 'blocked', blocked_id, {STANDS} from app.blocks
+    union all
+    select blocked_id, 'blocked_by', blocker_id, {STANDS} from app.blocks
+    union all
+    select user_id, 'not_interested', video_id, {STANDS} from app.not_interested
+    """,
+    """
+    select viewer_id, list, id, max(stands)
+    from raw.viewer_facts
+    where list not in ('seen_video', 'reacted_creator')
+    group by viewer_id, list, id
+    """,
+)
 
 # A sum that came back to nothing may have left the rollup (SummingMergeTree drops zero rows).
 KEY_COLUMNS = {
@@ -213,6 +262,7 @@ KEY_COLUMNS = {
     "post_actors_1m": 3,
     "user_author_90d": 3,
     "user_watch_history": 3,
+    "viewer_facts": 4,
 }
 
 
@@ -277,5 +327,5 @@ def differences(
 
 def assert_landed_exactly(postgres_url: str, clickhouse_url: str) -> None:
     """ClickHouse holds every row of Postgres once, and every rollup equals a recount."""
-    found = differences(postgres_url, clickhouse_url, [*ENTITIES, EVENTS, *ROLLUPS])
+    found = differences(postgres_url, clickhouse_url, [*ENTITIES, EVENTS, *ROLLUPS, RELATIONS])
     assert not found, str(found)

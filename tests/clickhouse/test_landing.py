@@ -115,7 +115,8 @@ def test_every_column_of_every_table_lands_and_landing_again_changes_nothing(
         {"text": nasty, "tags": ["a", 'b "c"', "d\\e", "漢"]},
     )
     postgres.execute("insert into app.video_engagement (video_id, completions) values (1, 0.25)")
-    postgres.execute("insert into app.not_interested (user_id, video_id) values (1, 2)")
+    postgres.execute("insert into app.not_interested (user_id, video_id) values (1, 2), (2, 1)")
+    postgres.execute("update app.not_interested set deleted = true where user_id = 2")
     postgres.execute("insert into app.posts (id, author_id, body) values (1, 1, %s)", [nasty])
     postgres.execute("insert into app.post_engagement (post_id, dwell_ms) values (1, 7)")
     postgres.execute("insert into app.not_interested_posts (user_id, post_id) values (2, 1)")
@@ -543,6 +544,11 @@ def test_another_postgres_is_refused_with_the_way_out(
 ) -> None:
     add_events(postgres, 0, 100)
     postgres.execute("insert into app.users (id, username) values (1, 'of the old one')")
+    postgres.execute("insert into app.users (id) values (2), (3)")
+    postgres.execute("insert into app.follows (follower_id, followee_id) values (1, 2), (2, 1)")
+    postgres.execute("insert into app.blocks (blocker_id, blocked_id) values (1, 3)")
+    postgres.execute("insert into app.videos (id, creator_id, title) values (1, 1, '')")
+    postgres.execute("insert into app.not_interested (user_id, video_id) values (2, 1)")
     land_until_settled(settings, 30)
 
     # The same database on a new timeline: what a restore or a failover looks like from here.
@@ -553,10 +559,13 @@ def test_another_postgres_is_refused_with_the_way_out(
             landing.run_once()
         assert count(clickhouse, "events") == 100
 
-        # In the meantime the new one has gone on, with versions that began again.
+        # In the meantime the new one has gone on, with versions that began again; blocks are as
+        # they were, to the block that lands.
         add_events(postgres, 1_000, 10)
         postgres.execute("select setval('app.change_version', 1)")
         postgres.execute("update app.users set username = 'of the new one'")
+        postgres.execute("update app.follows set deleted = true where follower_id = 1")
+        postgres.execute("update app.not_interested set deleted = true")
         land_until_settled(settings, 30, new_source="replace")
         assert_landed_exactly(settings.postgres_url, settings.clickhouse_url)
         add_events(postgres, 2_000, 10)

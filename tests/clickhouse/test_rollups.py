@@ -23,6 +23,9 @@ HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(
 # Tests share a database: each takes ids nobody else has.
 FRESH_IDS = itertools.count(7_700_000_000_000, 1_000)
 
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+NO_DAY = NEVER.date()
+
 COLUMNS = [
     "event_time",
     "user_id",
@@ -70,6 +73,32 @@ def read(clickhouse: Client, rollup: str, what: str, where: str) -> list[tuple[A
     return [tuple(row) for row in rows]
 
 
+def facts(clickhouse: Client, viewers: str) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    """What viewers saw and how they reacted: by viewer, list, id and day."""
+    return {
+        (viewer, kind, thing, day): (at.replace(tzinfo=UTC), likes, comments)
+        for viewer, kind, thing, day, at, likes, comments in read(
+            clickhouse,
+            "viewer_facts",
+            "viewer_id, list, id, day, max(seen_at), sum(likes), sum(comments)",
+            f"viewer_id {viewers} and list in ('seen_video', 'reacted_creator') "
+            "group by viewer_id, list, id, day",
+        )
+    }
+
+
+def standing(clickhouse: Client, viewers: str) -> set[tuple[Any, ...]]:
+    """Whom viewers follow, block and do not want: relations that stand."""
+    return set(
+        read(
+            clickhouse,
+            "viewer_facts",
+            "viewer_id, list, id",
+            f"viewer_id {viewers} group by viewer_id, list, id having max(stands) % 2 = 1",
+        )
+    )
+
+
 def test_every_rollup_equals_a_recount(clickhouse: Client) -> None:
     first = next(FRESH_IDS)
     chance = random.Random(7)
@@ -97,6 +126,7 @@ def test_every_rollup_equals_a_recount(clickhouse: Client) -> None:
     actors: dict[tuple[int, int, datetime], Counter[str]] = defaultdict(Counter)
     pairs: dict[tuple[int, int, Any], Counter[str]] = defaultdict(Counter)
     seen: dict[tuple[int, str, int], list[datetime]] = defaultdict(list)
+    reacted: dict[tuple[int, int, Any], Counter[str]] = defaultdict(Counter)
     for one in events:
         hour = one["event_time"].replace(minute=0, second=0)
         action, is_view = one["action"], one["action"] == "view"
@@ -113,7 +143,10 @@ def test_every_rollup_equals_a_recount(clickhouse: Client) -> None:
             actors[one["item_id"], one["user_id"], minute][action] += 1
         row[action] += 1
         if one["author_id"]:
-            pairs[one["user_id"], one["author_id"], one["event_time"].date()][action] += 1
+            pair = one["user_id"], one["author_id"], one["event_time"].date()
+            pairs[pair][action] += 1
+            if action in {"like", "unlike", "comment", "uncomment"}:
+                reacted[pair][action] += 1
         if is_view:
             seen[one["user_id"], one["item_type"], one["item_id"]].append(one["event_time"])
 
@@ -207,6 +240,21 @@ def test_every_rollup_equals_a_recount(clickhouse: Client) -> None:
             f"user_id {mine} and user_id < {first} + 1000 group by user_id, item_type, item_id",
         )
     } == {key: (max(times), len(times)) for key, times in seen.items()}
+    assert facts(clickhouse, f">= {first} and viewer_id < {first} + 1000") == {
+        **{
+            (user, "seen_video", video, NO_DAY): (max(times), 0, 0)
+            for (user, kind, video), times in seen.items()
+            if kind == "video"
+        },
+        **{
+            (user, "reacted_creator", author, day): (
+                NEVER,
+                row["like"] - row["unlike"],
+                row["comment"] - row["uncomment"],
+            )
+            for (user, author, day), row in reacted.items()
+        },
+    }
 
 
 def test_a_block_sent_again_with_its_token_counts_once_everywhere(clickhouse: Client) -> None:
@@ -245,6 +293,10 @@ def test_a_block_sent_again_with_its_token_counts_once_everywhere(clickhouse: Cl
         (6, 2)
     ]
     assert read(clickhouse, "user_watch_history", "sum(watches)", f"user_id = {item}") == [(6,)]
+    assert facts(clickhouse, f"= {item}") == {
+        (item, "seen_video", item, NO_DAY): (HOUR, 0, 0),
+        (item, "reacted_creator", 9, HOUR.date()): (NEVER, 2, 0),
+    }
 
 
 def test_what_writes_into_the_hours_marks_the_video_also_when_it_is_sent_again(
@@ -325,6 +377,97 @@ def test_watch_history_keeps_the_last_time_and_how_often(clickhouse: Client) -> 
         clickhouse, "user_watch_history", "item_id, watched_at, watches", f"user_id = {item}"
     )
     assert (seen, at.replace(tzinfo=UTC), watches) == (item, HOUR + timedelta(minutes=50), 3)
+    assert facts(clickhouse, f"= {item}") == {
+        (item, "seen_video", item, NO_DAY): (HOUR + timedelta(minutes=50), 0, 0)
+    }
+
+
+def test_reactions_of_a_viewer_are_netted_by_day_whichever_lands_first(clickhouse: Client) -> None:
+    viewer = next(FRESH_IDS)
+    day_before = HOUR - timedelta(days=1)
+    reactions = [
+        ("unlike", HOUR, 9),
+        ("unlike", HOUR, 9),  # another event, of which the lists say the same
+        ("like", HOUR, 9),
+        ("like", day_before, 9),
+        ("comment", HOUR, 9),
+        ("like", HOUR, 0),  # nobody knows whose
+    ]
+    for number, (action, at, author) in enumerate(reactions):
+        one = event(action, user_id=viewer, event_time=at, author_id=author, idempotent_key=number)
+        send(clickhouse, [one])
+    assert facts(clickhouse, f"= {viewer}") == {
+        (viewer, "reacted_creator", 9, HOUR.date()): (NEVER, -1, 1),
+        (viewer, "reacted_creator", 9, day_before.date()): (NEVER, 1, 0),
+    }
+
+
+def relate(clickhouse: Client, table: str, *rows: tuple[int, int, bool, int]) -> None:
+    """Store versions of relations: from, to, whether it ended, version."""
+    ends = {
+        "follows": ["follower_id", "followee_id"],
+        "blocks": ["blocker_id", "blocked_id"],
+        "not_interested": ["user_id", "video_id"],
+    }[table]
+    clickhouse.insert(
+        f"raw.{table}",
+        rows,
+        column_names=[*ends, "deleted", "_version"],
+        settings={"async_insert": 0},
+    )
+
+
+def test_a_relation_stands_as_its_newest_version_says(clickhouse: Client) -> None:
+    viewer = next(FRESH_IDS)
+    relate(clickhouse, "follows", (viewer, 7, False, 1), (viewer, 8, False, 2))
+    relate(clickhouse, "follows", (viewer, 7, True, 3))
+    relate(clickhouse, "follows", (viewer, 8, True, 4), (viewer, 8, False, 5))
+    relate(clickhouse, "follows", (viewer, 9, True, 7))
+    relate(clickhouse, "follows", (viewer, 9, False, 6))  # late
+    relate(clickhouse, "blocks", (viewer, 7, False, 8), (viewer, viewer + 1, False, 9))
+    relate(clickhouse, "not_interested", (viewer, 7, False, 10), (viewer, 8, True, 11))
+    assert standing(clickhouse, f"in ({viewer}, {viewer + 1})") == {
+        (viewer, "followee", 8),
+        (viewer, "blocked", 7),
+        (viewer, "blocked", viewer + 1),
+        (viewer + 1, "blocked_by", viewer),
+        (viewer, "not_interested", 7),
+    }
+
+
+def test_facts_of_a_viewer_expire_each_in_its_time(clickhouse: Client) -> None:
+    viewer = next(FRESH_IDS)
+    columns = ["viewer_id", "list", "id", "day", "seen_at", "stands", "ended_at"]
+    now = datetime.now(UTC)
+    before = {days: now - timedelta(days=days) for days in (29, 31, 119, 121, 364, 366)}
+    rows = [
+        [viewer, kind, days, day or NO_DAY, seen_at or NEVER, stands, ended_at or NEVER]
+        for kind, days, day, seen_at, stands, ended_at in [
+            ("seen_video", 29, None, before[29], 0, None),
+            ("seen_video", 31, None, before[31], 0, None),
+            ("reacted_creator", 119, before[119].date(), None, 0, None),
+            ("reacted_creator", 121, before[121].date(), None, 0, None),
+            ("blocked", 364, None, None, 2, before[364]),
+            ("blocked", 366, None, None, 2, before[366]),
+            ("followee", 366, None, None, 3, before[366]),
+            ("followee", 1, None, None, 1, None),
+        ]
+    ]
+    clickhouse.insert("raw.viewer_facts", rows, column_names=columns)
+    # By itself a merge begins only where the part says when its first row expires.
+    told = "select min(delete_ttl_info_min) > '2000-01-01' from system.parts where active and rows"
+    assert clickhouse.query(f"{told} and table = 'viewer_facts'").result_rows == [(1,)]
+
+    clickhouse.command("optimize table raw.viewer_facts final")
+    assert read(
+        clickhouse, "viewer_facts", "list, id", f"viewer_id = {viewer} order by list, id"
+    ) == [
+        ("blocked", 364),
+        ("followee", 1),
+        ("followee", 366),
+        ("reacted_creator", 119),
+        ("seen_video", 29),
+    ]
 
 
 def test_reactions_of_before_the_rollup_are_counted_when_it_is_made(clickhouse: Client) -> None:
@@ -357,3 +500,37 @@ def test_reactions_of_before_the_rollup_are_counted_when_it_is_made(clickhouse: 
     for _ in range(2):
         clickhouse.command(backfill)
         assert read(clickhouse, "post_actors_1m", what, where) == counted
+
+
+def test_facts_of_before_the_lists_are_known_when_they_are_made(clickhouse: Client) -> None:
+    """Migration 0021 adds what the lists lack; what they have, and a second run, change nothing."""
+    viewer = next(FRESH_IDS)
+    mine = f"in ({viewer}, {viewer + 1})"
+    relate(clickhouse, "follows", (viewer, 7, False, 1), (viewer, 8, False, 2))
+    relate(clickhouse, "follows", (viewer, 8, True, 3))
+    relate(clickhouse, "blocks", (viewer, viewer + 1, False, 4))
+    relate(clickhouse, "not_interested", (viewer, 7, False, 5))
+    send(
+        clickhouse,
+        [
+            event("view", user_id=viewer, item_id=1),
+            event("view", user_id=viewer, item_id=1, event_time=HOUR + timedelta(minutes=9)),
+            event("view", user_id=viewer, item_type="post"),
+            event("like", user_id=viewer),
+            event("comment", user_id=viewer, item_type="post"),
+            event("unlike", user_id=viewer + 1),
+        ],
+    )
+    known = facts(clickhouse, mine), standing(clickhouse, mine)
+    assert (len(known[0]), len(known[1])) == (3, 4)
+
+    backfills = [
+        statement
+        for statement in statements((MIGRATIONS / "0021_create_viewer_facts.sql").read_text())
+        if "insert into" in statement
+    ]
+    clickhouse.command(f"delete from raw.viewer_facts where viewer_id = {viewer}")
+    for _ in range(2):
+        for backfill in backfills:
+            clickhouse.command(backfill)
+        assert (facts(clickhouse, mine), standing(clickhouse, mine)) == known
