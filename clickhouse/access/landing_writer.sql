@@ -1,8 +1,10 @@
 -- The landing worker: fills raw.* from Postgres, whose address it keeps in a named collection.
 create role if not exists nova_landing_writer;
 
--- truncate: entities land anew when another Postgres is adopted.
+-- truncate and delete: entities land anew when another Postgres is adopted.
 grant select, insert, truncate on raw.* to nova_landing_writer;
+
+grant alter delete on raw.viewer_facts to nova_landing_writer;
 
 grant alter delete on raw.landing_windows to nova_landing_writer;
 

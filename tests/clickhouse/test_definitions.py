@@ -10,6 +10,7 @@ import clickhouse_connect
 import psycopg
 import pytest
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from api.stack.migrations import cluster_variables
 
@@ -93,6 +94,20 @@ def test_on_a_cluster_every_table_is_replicated_everywhere(path: Path, clickhous
 def test_the_engine_can_read_every_statement(path: Path, clickhouse: Client) -> None:
     for statement in statements(path):
         assert formatted(clickhouse, statement)
+
+
+UNKNOWN_ROLE = 511
+
+
+@pytest.mark.parametrize("path", ACCESS, ids=lambda path: path.stem)
+def test_every_grant_is_one_the_engine_has(path: Path, clickhouse: Client) -> None:
+    """It has no users here, and says so only of a grant that can be given on what it names."""
+    grants = [one for one in statements(path) if formatted(clickhouse, one).startswith("GRANT ")]
+    assert grants
+    for grant in grants:
+        with pytest.raises(DatabaseError) as refusal:
+            clickhouse.command(grant)
+        assert refusal.value.code == UNKNOWN_ROLE, grant
 
 
 @pytest.mark.parametrize("rollup", ["events", "video_ranking_signals_1h", "post_metrics_1h"])
