@@ -66,7 +66,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     # ---------- change capture
     cdc: Literal["pull", "kafka"] = "pull"
-    landing_interval_ms: Milliseconds = 200
+    landing_interval_ms: Milliseconds = 100
     landing_window_rows: Annotated[int, Meta(ge=1_000, le=10_000_000)] = 200_000
 
     # ---------- timeouts and pools

@@ -44,7 +44,7 @@ from api.workers import (
 from api.workers.patience import retrying
 from api.workers.stopping import told_to_stop
 
-SHORTEST_SECONDS = 0.3  # from the beginning of one refresh to that of the next
+SHORTEST_SECONDS = 0.15  # from the beginning of one refresh to that of the next
 RESTS_PER_REFRESH = 0.5  # of the time a refresh took (ratio)
 # Without word from the landing worker: how long one waits for it, and how often one refreshes when
 # there is none to expect (Redis is away, or Kafka lands).
