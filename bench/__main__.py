@@ -17,7 +17,7 @@ from api.cli.console import DEFAULT_DATA_DIR, AsJson, DataDir, fail, out, say
 from api.settings import Settings
 from api.stack.status import require_stores
 from api.stack.system import STORES, System
-from bench import plots, report
+from bench import capacity, plots, report
 from bench.catalogue import BENCHMARKS
 from bench.events import measure_events, show_events
 from bench.fallback import measure_fallback, show_fallback
@@ -92,7 +92,8 @@ def run(
     world = world_of(settings)
     results = []
     for benchmark in chosen:
-        say(f"measuring {benchmark.name}: {benchmark.what}")
+        if not only_tell:
+            say(f"measuring {benchmark.name}: {benchmark.what}")
         results.append(carry_out(benchmark, settings, system, is_quick=quick))
     name = names[0] if len(names) == 1 else "run"
     finish(record(name, "", results, world=world, is_quick=quick), as_json, is_kept=not only_tell)
@@ -143,11 +144,12 @@ def write_report(
         list[Path] | None, typer.Argument(help="Results to publish first.", exists=True)
     ] = None,
 ) -> None:
-    """Make the figures of docs/performance.md and its plots anew, from published results."""
+    """Make the figures, plots and capacities of the documents anew, from published results."""
     report.publish(files or [])
     found = report.published()
     report.write(report.page(found, plots.draw(found)))
-    say("docs/performance.md is made anew")
+    report.write(capacity.page(found), capacity.PAGE)
+    say("docs/performance.md and docs/capacity.md are made anew")
 
 
 @app.command()

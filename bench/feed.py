@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 import threading
@@ -21,7 +22,8 @@ from bench.load import carry_out, get, plan_of, summed_up, tokens
 from bench.measure import Client, Figure, closed_loop, figure
 from bench.reference import serving_reference
 from bench.registry import Benchmark, Goal, Measured, NotHereError, Run
-from bench.statements import compiled, for_viewer, ranking_of_reels
+from bench.statements import Asked, Reels, compiled, for_viewer
+from bench.usage import Usage, cpu_ms_each
 from bench.world import NoWorldError, world_of
 
 SEED = 20_261_121
@@ -109,11 +111,13 @@ def miss(run: Run, surface: Surface) -> Measured:
         work[0]()
         forget(settings)
         name = f"miss, {clients} client{'s' if clients > 1 else ''}"
+        usage = Usage(run.system)
         found = closed_loop(name, "first page, ranked anew, through HTTP", work, clients)
         measured.figures.append(found)
         measured.values |= {
             f"p95_{clients}_ms": found.p95_ms,
             f"per_second_{clients}": found.per_second,
+            **cpu_ms_each([usage.seconds()], found.requests),
         }
     measured.values["errors"] = sum(each.errors for each in measured.figures)
     return measured
@@ -130,11 +134,13 @@ def hit(run: Run, surface: Surface) -> Measured:
     asks = [get(surface.path, token) for token in signed.values()]
     seconds = run.seconds(HIT_SECONDS)
     rounds = 1 if run.is_quick else HIT_ROUNDS
-    pages, bare = [], []
+    pages, bare, used = [], [], []
     for _ in range(rounds):
         warm_up(run, surface, list(signed))
         plan = plan_of(settings.public_base_url, asks, connections=HIT_CONNECTIONS, seconds=seconds)
+        usage = Usage(run.system)
         pages.append(carry_out(plan, run.folder))
+        used.append(usage.seconds())
         with serving_reference(settings, surface.path, asks[0].token) as base_url:
             plan = plan_of(
                 base_url, asks, connections=HIT_CONNECTIONS, seconds=seconds, warm_up_path="/"
@@ -167,6 +173,7 @@ def hit(run: Run, surface: Surface) -> Measured:
             "hit_share": ours.hits / ours.requests,
             "errors": ours.errors,
             "client_cores": client,
+            **cpu_ms_each(used, ours.requests),
         },
         wrong="" if reference.errors == 0 else f"bare handler: {reference.answers}",
     )
@@ -216,45 +223,52 @@ def against_naive(run: Run) -> Measured:
     Every row served must be among the other's candidates, with the same score.
     """
     naive = compiled(run.settings, ["naive_feed"], run.folder)["naive_feed"]
-    ours_ms, naive_ms, rows_read, same, short = [], [], [], 0, 0
+    chosen = viewers(run.settings, run.count(QUERIES))
+    return asyncio.run(in_turn(run.settings, naive, chosen))
+
+
+async def in_turn(settings: Settings, naive: str, chosen: Sequence[int]) -> Measured:
+    """Ask both for each viewer, one after the other."""
+    fast: list[Asked] = []
+    slow: list[Asked] = []
+    alike = short = 0
     strange: list[str] = []
-    with clickhouse_connect.get_client(dsn=run.settings.clickhouse_url) as client:
-        chosen = viewers(run.settings, run.count(QUERIES))
+    async with Reels(settings) as reels:
         for number, viewer in enumerate([chosen[0], *chosen]):
             as_of = datetime.now(UTC)
-            statement, parameters = ranking_of_reels(viewer, as_of)
-            began = time.perf_counter()
-            result = client.query(statement, parameters=parameters)
-            took_ms = (time.perf_counter() - began) * 1000
-            slow_ms, expected = ask(client, naive, for_viewer(viewer, as_of))
+            ours = await reels.ranked(viewer, as_of)
+            theirs = await reels.clickhouse.ask(naive, for_viewer(viewer, as_of))
             if not number:
-                continue  # the first of each is planned and read for the first time
-            ours_ms.append(took_ms)
-            naive_ms.append(slow_ms)
-            rows_read.append(int(result.summary.get("read_rows", 0)))
-            served = {row["video_id"]: row["score_ppm"] for row in result.named_results()}
-            known = {row["video_id"]: row["score_ppm"] for row in expected}
-            others = sum(known.get(video) != score for video, score in served.items())
+                continue  # the first of each is read for the first time
+            fast.append(ours)
+            slow.append(theirs)
+            known = {row["video_id"]: row["score_ppm"] for row in theirs.rows}
+            others = sum(known.get(row["video_id"]) != row["score_ppm"] for row in ours.rows)
             # Where sources make no page the list is filled, which the naive query leaves out.
-            is_short = len(known) < len(served)
-            short += is_short
-            same += not others and not is_short
-            if others and not is_short:
-                strange.append(f"viewer {viewer}: {others} of {len(served)} rows")
-    seconds = sum(ours_ms) / 1000
-    ours = figure("query", "the API's statement", ours_ms, seconds=seconds, clients=1)
-    slow = figure("naive", "joins and `in`", naive_ms, seconds=sum(naive_ms) / 1000, clients=1)
+            if len(known) < len(ours.rows):
+                short += 1
+            elif others:
+                strange.append(f"viewer {viewer}: {others} of {len(ours.rows)} rows")
+            else:
+                alike += 1
+    figures = [
+        figure(name, what, found, seconds=sum(found) / 1000, clients=1)
+        for name, what, found in (
+            ("query", "as the API ranks", [each.latency_ms for each in fast]),
+            ("naive", "joins and `in`, not saturated", [each.latency_ms for each in slow]),
+        )
+    ]
     return Measured(
-        [ours, slow],
+        figures,
         {
-            "p50_ms": ours.p50_ms,
-            "p95_ms": ours.p95_ms,
-            "naive_p50_ms": slow.p50_ms,
-            "naive_p95_ms": slow.p95_ms,
-            "p95_of_naive": ours.p95_ms / slow.p95_ms,
-            "rows_read_most": max(rows_read),
-            "viewers_compared": len(ours_ms) - short,
-            "viewers_alike": same,
+            "p50_ms": figures[0].p50_ms,
+            "p95_ms": figures[0].p95_ms,
+            "naive_p50_ms": figures[1].p50_ms,
+            "naive_p95_ms": figures[1].p95_ms,
+            "p95_of_naive": figures[0].p95_ms / figures[1].p95_ms,
+            "rows_read_most": max(each.rows_read for each in fast),
+            "viewers_compared": len(fast) - short,
+            "viewers_alike": alike,
         },
         notes=[f"differs from the naive query: {each}" for each in strange[:5]],
     )

@@ -22,14 +22,13 @@ from bench.results import ROOT
 
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
+PAGE_SECONDS = 20.0
 
 
 @contextlib.contextmanager
 def serving_reference(settings: Settings, path: str, token: str) -> Iterator[str]:
     """Serve a page of the API from one value of Redis; yields the address."""
-    status, page = Client(settings.public_base_url).get(path, token)
-    if status != 200:
-        raise RuntimeError(f"{path} was answered {status}")
+    page = page_of(settings, path, token)
     with redis.Redis.from_url(settings.redis_url) as client:
         client.set(PAGE_KEY, page)
     port = free_port()
@@ -52,6 +51,19 @@ def serving_reference(settings: Settings, path: str, token: str) -> Iterator[str
             child.wait(STOP_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
+
+
+def page_of(settings: Settings, path: str, token: str) -> bytes:
+    """Return a page of the API; raises `RuntimeError` when it does not come in time."""
+    client = Client(settings.public_base_url)
+    deadline = time.monotonic() + PAGE_SECONDS
+    while True:
+        status, page = client.get(path, token)
+        if status == 200:
+            return page
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{path} was answered {status}")
+        time.sleep(1.0)
 
 
 def wait_until_served(base_url: str) -> None:

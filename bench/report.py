@@ -260,9 +260,7 @@ def page(found: Published, plots: Sequence[str]) -> str:
     pictures = "\n".join(f"![{name.replace('-', ' ')}](plots/{name}.svg)" for name in plots)
     told = [found.largest(name) for name in found.benchmarks if name != "soak"]
     sections = "\n\n".join(section(each) for each in told if each)
-    return f"""{BEGIN}
-
-### Goals
+    return f"""### Goals
 
 {goals(found)}
 
@@ -284,9 +282,7 @@ def page(found: Published, plots: Sequence[str]) -> str:
 
 ### Each benchmark
 
-{sections}
-
-{END}"""
+{sections}"""
 
 
 def write(text: str, path: Path = PAGE) -> None:
@@ -296,4 +292,4 @@ def write(text: str, path: Path = PAGE) -> None:
         raise ReportError(f"{path.name} has no place for what is made: `{BEGIN}` … `{END}`")
     before, _, rest = whole.partition(BEGIN)
     _, _, after = rest.partition(END)
-    path.write_text(before + text + after)
+    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")

@@ -30,6 +30,10 @@ def events(run: Run) -> Measured:
             "highest_held_per_second": report.highest_held_per_second,
             "direct_per_second": report.direct.achieved_per_second,
             "rate_of_direct": report.http_to_direct_ratio,
+            **{
+                f"cpu_{name}_us": report.asked.cpu_us_per_event(name)
+                for name in ("api", "postgres", "clickhouse", "redis", "landing")
+            },
             "lost": exactness.lost_in_postgres + exactness.lost_in_clickhouse,
             "surplus": exactness.surplus_in_postgres
             + exactness.surplus_in_clickhouse

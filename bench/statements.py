@@ -3,23 +3,86 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from api.reels.queries import SQL
+from clickhouse_connect.driver.query import QueryResult
+from msgspec import Struct, structs
+
+from api.reels.queries import ReelQueries, Viewer
 from api.settings import Settings
+from api.snapshots.releases import ReleaseWatch
 from api.stack.dbt import dbt
-from api.surfaces.rows import instant
+from api.stores import ClickHouse
+from api.surfaces.rows import instant, rows_of
 
 FOLDER = "analyses"
 VARIANT = "default"
+TIMEOUT_MS = 30_000  # a slow query is measured, not given up
 
 
-def ranking_of_reels(viewer_id: int, as_of: datetime) -> tuple[str, dict[str, Any]]:
-    """Return what the API asks for when a first page of reels is ranked, and its parameters."""
-    return SQL["feed_core"], for_viewer(viewer_id, as_of)
+class Asked(Struct, frozen=True):
+    """One statement that was answered: milliseconds, rows it read, and its rows."""
+
+    latency_ms: float
+    rows_read: int
+    rows: list[dict[str, Any]]
+
+
+class Asking(ClickHouse):
+    """ClickHouse as the API asks it, which notes how many rows a statement reads."""
+
+    rows_read = 0
+
+    async def _query(self, sql: str, parameters: Mapping[str, Any]) -> QueryResult:
+        result = await super()._query(sql, parameters)
+        self.rows_read += int(result.summary.get("read_rows", 0))
+        return result
+
+    async def ask(self, sql: str, parameters: Mapping[str, Any]) -> Asked:
+        """Ask for something on the same connection and with the same settings as the API."""
+        began = time.perf_counter()
+        result = await self._query(sql, parameters)
+        latency_ms = (time.perf_counter() - began) * 1000
+        return Asked(latency_ms, 0, list(rows_of(result)))
+
+
+class Reels:
+    """Rankings of reels as the API asks for them."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings = structs.replace(settings, clickhouse_timeout_ms=TIMEOUT_MS)
+        self.clickhouse = Asking(settings)
+        self._queries = ReelQueries(self.clickhouse, settings)
+        # Serving views are sent as what they say; the watch learns it.
+        self._releases = ReleaseWatch(self.clickhouse)
+
+    async def __aenter__(self) -> Reels:
+        """Learn what serving views say."""
+        await self._releases.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close."""
+        await self._releases.stop()
+        await self.clickhouse.close()
+
+    async def ranked(self, viewer_id: int, as_of: datetime) -> Asked:
+        """Rank for one viewer, as a page does that is not there yet."""
+        before = self.clickhouse.rows_read
+        began = time.perf_counter()
+        async with self.clickhouse.place():
+            (items,) = await self._queries.rank(
+                [Viewer(viewer_id, VARIANT)],
+                round(as_of.timestamp() * 1000),
+                TIMEOUT_MS / 1000,
+            )
+        latency_ms = (time.perf_counter() - began) * 1000
+        rows = [{"video_id": item.item_id, "score_ppm": item.height} for item in items]
+        return Asked(latency_ms, self.clickhouse.rows_read - before, rows)
 
 
 def for_viewer(viewer_id: int, as_of: datetime) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 import clickhouse_connect
+import psycopg
 import redis
 from clickhouse_connect.driver import Client as ClickHouse
 
@@ -46,6 +47,20 @@ BUDGETS_MIB = {
 }
 MIB = 2**20
 
+POSTGRES_EVENTS = """
+select
+    (
+        select coalesce(sum(pg_total_relation_size(relid)), 0)
+        from pg_partition_tree('app.events')
+        where isleaf
+    ),
+    (select count(*) from app.events)
+"""
+CLICKHOUSE_EVENTS = """
+select sum(bytes_on_disk), sum(rows)
+from system.parts
+where active and database = 'raw' and table = 'events'
+"""
 VIEWS = """
 select view, status, last_success_duration_ms, read_rows
 from system.view_refreshes
@@ -92,8 +107,22 @@ def landing(run: Run) -> Measured:
             "events_per_second": load.events / seconds,
             "landed_after_ms": load.landed_after_ms,
             "into_postgres_per_second": load.achieved_per_second,
+            **event_bytes(run),
         }
     )
+
+
+def event_bytes(run: Run) -> dict[str, float]:
+    """Return what an event takes on disk, with its indexes (bytes)."""
+    with psycopg.connect(run.settings.postgres_url) as connection:
+        row = connection.execute(POSTGRES_EVENTS).fetchone()
+    assert row is not None
+    with clickhouse_connect.get_client(dsn=run.settings.clickhouse_url) as client:
+        size, rows = client.query(CLICKHOUSE_EVENTS).result_rows[0]
+    return {
+        "postgres_bytes_per_event": float(row[0]) / max(1, int(row[1])),
+        "clickhouse_bytes_per_event": size / max(1, rows),
+    }
 
 
 def live_plan(run: Run, signed: Sequence[str], seconds: float) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 import psutil
@@ -14,6 +14,7 @@ from api.stack.system import System
 
 SAMPLED_EVERY_SECONDS = 2.0
 MIB = 2**20
+SERVING = ("api", "redis", "clickhouse", "postgres")
 
 
 def tree_seconds(process: psutil.Process) -> float:
@@ -74,14 +75,28 @@ class Usage:
     def _seconds(self) -> dict[str, float]:
         return {name: tree_seconds(process) for name, process in self._processes.items()}
 
+    def seconds(self) -> dict[str, float]:
+        """Return the processor time used since by each process (seconds)."""
+        return {name: after - self._before[name] for name, after in self._seconds().items()}
+
     def cores(self, client_seconds: float) -> Mapping[str, float]:
         """Return cores by name; `client` used so many seconds, `others` is what is not ours."""
         passed = time.perf_counter() - self._began
-        ours = {name: after - self._before[name] for name, after in self._seconds().items()}
+        ours = self.seconds()
         ours["client"] = client_seconds
         others = machine_seconds() - self._machine_before - sum(ours.values())
         shown = {**ours, "others": max(0.0, others)}
         return {name: round(seconds / passed, 2) for name, seconds in shown.items()}
+
+
+def cpu_ms_each(stretches: Sequence[Mapping[str, float]], count: int) -> dict[str, float]:
+    """Return processor time by request as values: of the API, its stores, and everything."""
+    used = {
+        name: sum(seconds[name] for seconds in stretches) / count * 1000 for name in stretches[0]
+    }
+    return {f"cpu_{name}_ms": used.get(name, 0.0) for name in SERVING} | {
+        "cpu_ms": sum(used.values())
+    }
 
 
 class Watch:
