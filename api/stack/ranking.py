@@ -53,8 +53,9 @@ def build_ranking(clickhouse_url: str, data_dir: Path) -> bool:
     return True
 
 
-# Models that one another are made of: reel_cards, trending_reels, cand_video__trending (count).
-LONGEST_CHAIN = 3
+# Models that one another are made of: sig_video__totals, video_signals, trending_reels,
+# cand_list__videos (count).
+LONGEST_CHAIN = 4
 
 
 def is_built(clickhouse_url: str) -> bool:
@@ -68,7 +69,8 @@ def refresh_ranking(clickhouse_url: str, seconds: float = 120.0) -> int:
     Refresh every precomputed model now, instead of at its next turn; returns how many there are.
 
     Each is refreshed as often as the longest chain among them needs, until nothing it reads was
-    refreshed after it: the number of passes is small, and the order need not be known.
+    refreshed after it: the number of passes is small, and the order need not be known. Dictionaries
+    are loaded anew at the end; none is made of another.
     """
     deadline = time.monotonic() + seconds
     with clickhouse_connect.get_client(dsn=clickhouse_url) as client:
@@ -88,4 +90,8 @@ def refresh_ranking(clickhouse_url: str, seconds: float = 120.0) -> int:
                     raise StartError(f"model {view} could not be refreshed") from exc
                 if time.monotonic() > deadline:
                     raise StartError(f"models were not refreshed within {seconds:.0f} s")
+        for dictionary in client.query(
+            "select name from system.dictionaries where database = 'nova' order by name"
+        ).result_columns[0]:
+            client.command(f"system reload dictionary nova.`{dictionary}`")
     return len(views)

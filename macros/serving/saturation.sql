@@ -122,34 +122,29 @@ served as (
     ahead of it. Behind the last place there are as many again, for those who find none.
 
     The fold carries a text with a mark per place ('.' is free: `position` finds the next, `overlay`
-    takes it) and the places so far, behind one for rank 0 that lets an item begin at the first. -#}
-{%- macro places_behind(ranks_ahead, crowded_from, window) -%}
-arrayPopFront(tupleElement(
-            arrayFold(
-                (state, rank_ahead) -> (
-                    overlay(state.1, '#', {{ earliest_place('state', 'rank_ahead', ranks_ahead, window) }}),
-                    arrayPushBack(state.2, {{ earliest_place('state', 'rank_ahead', ranks_ahead, window) }})
-                ),
-                arraySlice({{ ranks_ahead }}, {{ crowded_from }}),
-                (
-                    rightPad(repeat('#', {{ crowded_from }} - 1), 2 * length({{ ranks_ahead }}), '.'),
-                    arrayConcat([toInt64(1 - {{ window }})], range(toInt64(1), toInt64({{ crowded_from }})))
-                )
+    takes it) and the places so far. Places begin at `window`, so that an item with none ahead of it
+    (rank 0, at "place" 0) may have the first. -#}
+{%- macro places_behind(ranks_ahead, last_rank, window) -%}
+arrayPopFront(arrayFold(
+            (state, rank_ahead) -> (
+                overlay(state.1, '#', {{ earliest_place('state', 'rank_ahead', last_rank, window) }}),
+                arrayPushBack(state.2, {{ earliest_place('state', 'rank_ahead', last_rank, window) }})
             ),
-            2
-        ))
+            {{ ranks_ahead }},
+            (
+                concat(repeat('#', {{ window }} - 1), repeat('.', 2 * {{ last_rank }})),
+                [toUInt64(0)]
+            )
+        ).2)
 {%- endmacro -%}
 
 {#- The earliest free place a window behind the place of `rank_ahead`. -#}
-{%- macro earliest_place(state, rank_ahead, ranks_ahead, window) -%}
-toInt64(position(
-                        {{ state }}.1,
-                        '.',
-                        toUInt64(least(
-                            {{ state }}.2[{{ rank_ahead }} + 1] + {{ window }},
-                            length({{ ranks_ahead }}) + 1
-                        ))
-                    ))
+{%- macro earliest_place(state, rank_ahead, last_rank, window) -%}
+position(
+                    {{ state }}.1,
+                    '.',
+                    least({{ state }}.2[{{ rank_ahead }} + 1], {{ last_rank }}) + {{ window }}
+                )
 {%- endmacro -%}
 
 {#- Rank and owner of an item as one number, of which the rank is the order: a fold that compares

@@ -1,24 +1,26 @@
 -- Every candidate with its five signals and its score, from 0 to a million.
 with
 
--- One row: what this viewer's score is made with, the same for every candidate. Arrays tell "no
--- history" (empty) from "none with this creator", which a join that finds nothing cannot, and
--- creator 0 is a creator like any other. A variant nobody defined ranks as `default`: a stale flag
--- must not empty a feed.
-viewer as (
+-- A variant nobody defined ranks as `default`: a stale flag must not empty a feed.
+weighted as (
 
     select
-        weight_freshness,
-        weight_completion,
-        weight_engagement,
-        weight_affinity,
-        weight_deep_model,
-        {{ viewer_history(ref('sig_viewer_creator__affinity')) }} as history
+        *,
+        {{ lookup(
+            ref('dict_ranking_weights'),
+            [
+                'weight_freshness',
+                'weight_completion',
+                'weight_engagement',
+                'weight_affinity',
+                'weight_deep_model',
+            ],
+            "if(" ~ lookup(ref('dict_ranking_weights'), 'is_defined', 'variant', keys='variant')
+            ~ " = 1, variant, 'default')",
+            keys='variant',
+        ) }} as weights
 
-    from {{ ref('ranking_weights') }}
-    where variant in ({{ variant() }}, 'default')
-    order by variant = {{ variant() }} desc
-    limit 1
+    from {{ ref('cand_viewer_video__reels') }}
 
 ),
 
@@ -26,38 +28,37 @@ viewer as (
 signals as (
 
     select
-        candidates.video_id as video_id,
-        candidates.creator_id as creator_id,
-        candidates.source_rank as source_rank,
-        candidates.card as card,
-        {{ quadratic_decay('candidates.published_at', as_of(), var('freshness_span_hours')) }}
-            as freshness,
-        candidates.completion as completion,
-        candidates.engagement as engagement,
+        viewer_id,
+        shown,
+        video_id,
+        creator_id,
+        source_rank,
+        {{ quadratic_decay('published_at', as_of(), var('freshness_span_hours')) }} as freshness,
+        completion,
+        engagement,
+        -- Lists tell "no history" (empty) from "none with this creator"; the most is the first.
         if(
-            empty(tupleElement(viewer.history, 1)),
+            empty(reaction_points),
             {{ var('affinity_without_history_rate') }},
-            tupleElement(viewer.history, 1)[
-                indexOf(tupleElement(viewer.history, 2), candidates.creator_id)
-            ]
+            reaction_points[indexOf(reacted_creators, creator_id)] / reaction_points[1]
         ) as affinity,
-        candidates.deep_model as deep_model,
-        viewer.weight_freshness as weight_freshness,
-        viewer.weight_completion as weight_completion,
-        viewer.weight_engagement as weight_engagement,
-        viewer.weight_affinity as weight_affinity,
-        viewer.weight_deep_model as weight_deep_model
+        deep_model,
+        weights.1 as weight_freshness,
+        weights.2 as weight_completion,
+        weights.3 as weight_engagement,
+        weights.4 as weight_affinity,
+        weights.5 as weight_deep_model
 
-    from {{ ref('cand_viewer_video__reels') }} as candidates
-    cross join viewer
+    from weighted
 
 )
 
 select
+    viewer_id,
+    shown,
     video_id,
     creator_id,
     source_rank,
-    card,
     freshness,
     completion,
     engagement,

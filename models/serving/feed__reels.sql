@@ -1,29 +1,13 @@
--- feed__reels(viewer_id, as_of, variant): a viewer's ranked reels as they stood at `as_of`, one row
--- per place; the first list of a session.
-{{ config(
-    materialized='parameterized_view',
-    inline_views=[
-        'sig_viewer_creator__affinity',
-        'raw.follows_current',
-        'raw.blocks_current',
-        'raw.not_interested_current',
-    ],
-    bind={'shown': 'emptyArrayUInt64()'},
-) }}
+-- feed__reels(viewer_ids, as_of, variants, shown): the ranked reels of some viewers as they stood
+-- at `as_of`, one row per viewer and place. The i-th viewer is ranked by the i-th variant, and
+-- without the i-th list of videos, which their session was shown, in the order they were shown.
+{{ config(materialized='parameterized_view') }}
 
 select
+    viewer_id,
     position,
     video_id,
     creator_id,
     score_ppm,
-    source,
-    title,
-    duration_ms,
-    view_count,
-    like_count,
-    share_count,
-    comment_count,
-    completion_rate,
-    thumbnail_url,
-    created_at
+    source
 from {{ ref('rank_viewer_video__reels') }}

@@ -1,78 +1,121 @@
--- One row per place in a viewer's list: every score rounded, every rule of order applied. The body
--- of feed__reels and feed__reels_after.
+-- One row per viewer and place in their list, every rule of order applied. The body of feed__reels.
+--
+-- A creator has at most two of any ten consecutive places. Each place goes to the best video not
+-- yet placed whose creator may have it; nothing is dropped. docs/ranking.md has the rule in words.
 {{ config(materialized='ephemeral') }}
 
 with
 
+-- Higher score first, and the larger id among equals.
+scored as (
+
+    select
+        viewer_id,
+        any(shown) as shown,
+        arrayReverseSort(groupArray((score_ppm, video_id, creator_id, source_rank))) as videos
+
+    from {{ ref('score_viewer_video__reels') }}
+    group by viewer_id
+
+),
+
 -- The last places already shown lead the list, in their order, and are taken off again at the end:
 -- saturation goes on where the session left it.
-listed as (
+led as (
 
     select
-        video_id,
-        creator_id,
-        source_rank,
-        score_ppm,
-        card,
-        0 as shown_place
-    from {{ ref('score_viewer_video__reels') }}
+        viewer_id,
+        arraySlice(
+            arrayConcat(
+                arrayMap(
+                    video -> (0, video.1, video.2.1, 0),
+                    arrayFilter(
+                        video -> video.2.5 = 1,
+                        arrayMap(
+                            video_id -> (video_id, {{ signals_of('video_id') }}),
+                            arraySlice(shown, -{{ var('saturation_window_places') }} + 1)
+                        )
+                    )
+                ),
+                videos
+            ),
+            1,
+            {{ var('feed_videos') }} + {{ var('saturation_reserve_videos') }}
+        ) as items
 
-    union all
-
-    select
-        video_id,
-        creator_id,
-        0 as source_rank,
-        0 as score_ppm,
-        defaultValueOfTypeName({{ reel_card_type() }}) as card,
-        indexOf({{ shown() }}, video_id) as shown_place
-    from {{ ref('reel_cards') }}
-    where
-        -- Of a constant array that is empty, `in` would read every card.
-        video_id in (
-            select arrayJoin(arraySlice({{ shown() }}, -{{ var('saturation_window_places') }} + 1))
-        )
+    from scored
 
 ),
 
-ranked as (
+-- A number for each item that says whose and the how-manieth of theirs it is.
+numbered as (
 
     select
-        creator_id as owner_id,
-        (video_id, creator_id, source_rank, score_ppm, card) as item,
-        row_number() over (
-            order by
-                source_rank = 0 desc,
-                shown_place,
-                score_ppm desc,
-                video_id desc
-        ) as rank
+        viewer_id,
+        items,
+        arrayMap(
+            (creator_id, nth) -> 1000 * indexOf(items.3, creator_id) + nth,
+            items.3,
+            arrayEnumerateUniq(items.3)
+        ) as numbers
 
-    from listed
-    order by rank
-    limit {{ var('feed_videos') }} + {{ var('saturation_reserve_videos') }}
+    from led
 
 ),
 
-{{ saturated('reels') }}
+-- The rank of the item that must be a window ahead: of two places per creator, their last but one.
+spaced as (
+
+    select
+        viewer_id,
+        items,
+        arrayMap(
+            number -> indexOf(numbers, number - {{ var('saturation_per_creator_places') }}),
+            numbers
+        ) as ranks_ahead,
+        toUInt64(length(items)) as last_rank
+
+    from numbered
+
+),
+
+placed as (
+
+    select
+        viewer_id,
+        items,
+        {{ places_behind('ranks_ahead', 'last_rank', var('saturation_window_places')) }} as places
+
+    from spaced
+
+),
+
+served as (
+
+    select
+        viewer_id,
+        arraySlice(
+            arrayFilter(
+                item -> item.4 != 0,
+                arraySort((item, place) -> place, items, places)
+            ),
+            1,
+            {{ var('feed_videos') }}
+        ) as served_items
+
+    from placed
+
+)
 
 select
+    viewer_id,
     position,
-    item.1 as video_id,
-    item.2 as creator_id,
-    item.4 as score_ppm,
+    item.2 as video_id,
+    item.3 as creator_id,
+    item.1 as score_ppm,
     toLowCardinality(
-        ['followee', 'trending', 'affinity', 'fill_trending', 'fill_newest'][item.3]
-    ) as source,
-    tupleElement(item.5, 'title') as title,
-    tupleElement(item.5, 'duration_ms') as duration_ms,
-    tupleElement(item.5, 'view_count') as view_count,
-    tupleElement(item.5, 'like_count') as like_count,
-    tupleElement(item.5, 'share_count') as share_count,
-    tupleElement(item.5, 'comment_count') as comment_count,
-    tupleElement(item.5, 'completion_rate') as completion_rate,
-    tupleElement(item.5, 'thumbnail_url') as thumbnail_url,
-    tupleElement(item.5, 'created_at') as created_at
+        ['followee', 'trending', 'affinity', 'fill_trending', 'fill_newest'][item.4]
+    ) as source
 from served
 array join
     served_items as item,

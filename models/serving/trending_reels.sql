@@ -21,7 +21,7 @@ cards as (
         video_id,
         published_at
 
-    from {{ ref('reel_cards') }}
+    from {{ ref('video_signals') }}
 
 ),
 

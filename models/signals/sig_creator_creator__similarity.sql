@@ -20,7 +20,7 @@ watched as (
     from {{ source('raw', 'user_author_90d') }}
     where
         day > toDate({{ run_at() }}) - {{ var('co_watch_window_days') }}
-        and author_id in (select cards.creator_id from {{ ref('reel_cards') }} as cards)
+        and author_id in (select cards.creator_id from {{ ref('video_signals') }} as cards)
         and author_id not in (select gone.user_id from {{ source('raw', 'users_deleted') }} as gone)
     group by
         viewer_id,

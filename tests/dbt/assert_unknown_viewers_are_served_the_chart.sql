@@ -10,9 +10,10 @@ served as (
         video_id
     from
         {{ ref('feed__reels') }}(
-            viewer_id = 18446744073709551615,
+            viewer_ids = [18446744073709551615],
             as_of = now64(3, 'UTC'),
-            variant = 'default'
+            variants = ['default'],
+            shown = [[]]
         )
 
 ),

@@ -1,0 +1,73 @@
+-- One row per viewer who is asked for: all that is known of them, as lists. Viewers nobody knows
+-- have empty ones.
+with
+
+facts as (
+
+    select
+        viewer_id,
+        list,
+        id,
+        bitAnd(max(stands), 1) as stands,
+        max(seen_at) as seen_at,
+        {{ affinity_points('sum(likes)', 'sum(comments)') }} as points
+
+    from {{ source('raw', 'viewer_facts') }}
+    where
+        viewer_id in {{ viewer_ids() }}
+        and (
+            list != 'reacted_creator'
+            or day > toDate({{ as_of() }}) - {{ var('affinity_window_days') }}
+        )
+    group by
+        viewer_id,
+        list,
+        id
+
+    union all
+
+    select
+        arrayJoin({{ viewer_ids() }}) as viewer_id,
+        '' as list,
+        0 as id,
+        0 as stands,
+        toDateTime(0, 'UTC') as seen_at,
+        0 as points
+
+),
+
+lists as (
+
+    select
+        viewer_id,
+        indexOf({{ viewer_ids() }}, viewer_id) as asked_as,
+        groupArrayIf(id, list = 'followee' and stands = 1) as followees,
+        -- Likes taken back may leave less than nothing, which is no history with that creator.
+        arrayReverseSort(
+            groupArrayIf((points, id), list = 'reacted_creator' and points > 0)
+        ) as reactions,
+        groupArrayIf(id, list in ('blocked', 'blocked_by') and stands = 1) as blocks,
+        groupArrayIf(
+            id,
+            list = 'not_interested' and stands = 1
+            or list = 'seen_video'
+            and seen_at > {{ as_of() }} - toIntervalDay({{ var('seen_window_days') }})
+        ) as unwanted_videos
+
+    from facts
+    group by viewer_id
+
+)
+
+select
+    viewer_id,
+    followees,
+    reactions.1 as reaction_points,
+    reactions.2 as reacted_creators,
+    arrayPushBack(blocks, viewer_id) as excluded_creators,
+    {{ shown_lists() }}[asked_as] as shown,
+    arrayConcat(unwanted_videos, {{ shown_lists() }}[asked_as]) as excluded_videos,
+    {{ variants() }}[asked_as] as variant,
+    {{ as_of() }} as as_of,
+    {{ as_of() }} - toIntervalHour({{ var('followee_window_hours') }}) as followees_since
+from lists

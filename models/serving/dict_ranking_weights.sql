@@ -1,0 +1,16 @@
+-- ranking_weights in memory.
+{{ config(
+    materialized='loaded_dictionary',
+    refresh_seconds=60,
+    key=['variant'],
+) }}
+
+select
+    variant,
+    weight_freshness,
+    weight_completion,
+    weight_engagement,
+    weight_affinity,
+    weight_deep_model,
+    1 as is_defined
+from {{ ref('ranking_weights') }}
