@@ -1,5 +1,6 @@
 -- What each video earned in the 90 days of the rollup, counted whole, and seldom: tens of millions
--- of hours. sig_video__quality counts anew what has changed since.
+-- of hours. sig_video__quality counts anew what has changed since. On one thread:
+-- nobody waits for it, and pages need the other cores.
 {{ config(
     materialized='refreshed_table',
     refresh_seconds=var('video_totals_refresh_seconds'),
@@ -18,3 +19,4 @@ select
     {{ run_at() }} as counted_at
 from {{ source('raw', 'video_ranking_signals_1h') }}
 group by video_id
+settings max_threads = 1
