@@ -101,8 +101,8 @@ def test_feeds_of_real_viewers_obey_the_rules_and_differ(kuairand_world: World):
         bound = {"viewer_id": viewer_id}
         feed = clickhouse.query(
             "select position, video_id, creator_id, score_ppm"
-            " from nova.feed__reels(viewer_id = {viewer_id:UInt64}, as_of = now64(3),"
-            " variant = 'default') order by position",
+            " from nova.feed__reels(viewer_ids = [{viewer_id:UInt64}], as_of = now64(3),"
+            " variants = ['default'], shown = [[]]) order by position",
             parameters=bound,
         ).result_rows
         barred = clickhouse.query(

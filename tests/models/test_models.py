@@ -92,9 +92,9 @@ def project(world: World, built: str, tmp_path: Path) -> Project:
 def order_of(world: World, viewer_id: int = 42) -> list[int]:
     """The feed as the API would read it."""
     rows = world.clickhouse.query(
-        "select video_id from nova.feed__reels(viewer_id = {viewer_id:UInt64},"
-        " as_of = toDateTime64(toStartOfHour(now()), 3, 'UTC'), variant = 'default')"
-        " order by position limit 40",
+        "select video_id from nova.feed__reels(viewer_ids = [{viewer_id:UInt64}],"
+        " as_of = toDateTime64(toStartOfHour(now()), 3, 'UTC'), variants = ['default'],"
+        " shown = [[]]) order by position limit 40",
         parameters={"viewer_id": viewer_id},
     ).result_rows
     return [video_id for (video_id,) in rows]
@@ -146,8 +146,8 @@ def test_a_formula_that_misbehaves_fails_its_unit_test(project: Project):
 
 def test_a_broken_contract_is_not_served(world: World, project: Project):
     before = order_of(world)
-    project.replace("models/serving/feed__reels_after.sql", "title", "title as headline")
-    code, words = project.dbt("run", "--select", "feed__reels_after")
+    project.replace("models/serving/feed__reels.sql", "source", "source as headline")
+    code, words = project.dbt("run", "--select", "feed__reels")
     assert code == 1
     assert "contract" in words.lower()
     assert order_of(world) == before
