@@ -36,13 +36,14 @@ Cards = Mapping[int, Card]  # by video
 
 
 class Outline(Struct, frozen=True, array_like=True):
-    """What a ranking knows of a reel: the first columns of `sql/feed.sql`."""
+    """What a ranking knows of a reel: the columns of `sql/feed.sql`."""
 
     video_id: int
     creator_id: int
     score_ppm: int
     ranking_score: float
     source: str
+    viewer_id: int = 0
 
 
 _encode = msgspec.json.Encoder().encode

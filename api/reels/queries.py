@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from api.reels.addresses import Addresses
 from api.reels.cards import Outline, decode_outline, reel_of
 from api.settings import Settings
 from api.snapshots.ranking import RankedItem
-from api.stores import Breaker, ClickHouse
+from api.stores import Breaker, ClickHouse, StoreUnavailableError
 from api.surfaces.rows import instant, instant_of, rows_of, statements_in
 from api.surfaces.schemas import Window
 
 SQL = statements_in(Path(__file__).parent / "sql")
-
-# Of fewer videos a list is filled (count); `fill_below_videos` of dbt_project.yml.
-FILLED_BELOW_VIDEOS = 50
 
 
 class Viewer(NamedTuple):
@@ -27,7 +25,7 @@ class Viewer(NamedTuple):
 
     viewer_id: int
     variant: str
-    shown: Sequence[int] = ()
+    shown: Sequence[int]
 
 
 class ReelQueries:
@@ -48,30 +46,30 @@ class ReelQueries:
         """
         Return the rankings of viewers at an instant, best first, without cards.
 
-        The caller holds a place for the statement. Raises `StoreUnavailableError`.
+        A viewer may be named twice only with the same in every field. The caller holds a place for
+        the statement. Raises `StoreUnavailableError`.
         """
-        deadline = time.monotonic() + timeout_seconds
-        return [await self._ranked(viewer, as_of_ms, deadline) for viewer in viewers]
-
-    async def _ranked(self, viewer: Viewer, as_of_ms: int, deadline: float) -> list[RankedItem]:
-        parameters = {
-            "viewer_id": viewer.viewer_id,
-            "as_of": instant(instant_of(as_of_ms)),
-            "variant": viewer.variant,
-        }
-        if viewer.shown:
-            parameters["shown"] = list(viewer.shown)
-        items: list[RankedItem] = []
-        for name in ("feed_core", "feed"):
-            lines = await self.clickhouse.lines_in_place(
-                SQL[f"{name}_after" if viewer.shown else name],
-                parameters,
-                deadline - time.monotonic(),
-            )
-            items = [place_of(line) for line in lines.splitlines()]
-            if len(items) >= FILLED_BELOW_VIDEOS:
-                break
-        return items
+        asked = {viewer.viewer_id: viewer for viewer in viewers}
+        lines = await self.clickhouse.lines_in_place(
+            SQL["feed"],
+            {
+                "viewer_ids": list(asked),
+                "as_of": instant(instant_of(as_of_ms)),
+                "variants": [viewer.variant for viewer in asked.values()],
+                "shown": [list(viewer.shown) for viewer in asked.values()],
+            },
+            timeout_seconds,
+        )
+        rankings: dict[int, list[RankedItem]] = {viewer_id: [] for viewer_id in asked}
+        try:
+            for line in lines.splitlines():
+                outline = decode_outline(line)
+                rankings[outline.viewer_id].append(
+                    RankedItem(outline.video_id, outline.score_ppm, outline.creator_id, line)
+                )
+        except msgspec.MsgspecError as exc:  # it went away in the middle of a line
+            raise StoreUnavailableError(self.circuit.store) from exc
+        return [rankings[viewer.viewer_id] for viewer in viewers]
 
     async def recent_viewers(self, count: int) -> list[int]:
         """Return who watched something last, the latest first."""
@@ -97,21 +95,16 @@ class ReelQueries:
         return counted_at, [self._charted(row) for row in rows]
 
     def _charted(self, row: Mapping[str, Any]) -> RankedItem:
-        outline = Outline(*(row[name] for name in Outline.__struct_fields__))
+        outline = Outline(
+            video_id=row["video_id"],
+            creator_id=row["creator_id"],
+            score_ppm=row["score_ppm"],
+            ranking_score=row["ranking_score"],
+            source=row["source"],
+        )
         return RankedItem(
             item_id=outline.video_id,
             height=outline.score_ppm,
             author_id=outline.creator_id,
             body=reel_of(outline, row, self._addresses),
         )
-
-
-def place_of(line: bytes) -> RankedItem:
-    """Return the place a line of a ranking is about, which is the body until it has a card."""
-    outline = decode_outline(line)
-    return RankedItem(
-        item_id=outline.video_id,
-        height=outline.score_ppm,
-        author_id=outline.creator_id,
-        body=line,
-    )

@@ -200,12 +200,14 @@ class Catalogue:
         """Have every precomputed model look now, those that others read first."""
         views = self.client.query(
             "select view from system.view_refreshes where database = 'nova' "
-            "order by view like '%_cards_mv' desc, view like 'trending_%' desc, view"
+            "order by match(view, '_(cards|signals)_mv$') desc, "
+            "view like 'trending_%' desc, view"
         ).result_columns[0]
         for view in views:
             for _ in range(2):  # one may be under way that began before our rows were there
                 self.client.command(f"system refresh view nova.`{view}`")
                 self.client.command(f"system wait view nova.`{view}`")
+        self.client.command("system reload dictionaries")
 
     def public_ids(self) -> set[int]:
         """Everything a feed may show to somebody without history."""

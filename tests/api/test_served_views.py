@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
-import yaml
 from clickhouse_connect.driver import Client
 
-from api.reels.queries import FILLED_BELOW_VIDEOS, SQL, ReelQueries, Viewer
+from api.reels.queries import SQL, ReelQueries, Viewer
 from api.settings import Settings
 from api.snapshots.releases import ReleaseWatch
 from api.snapshots.store import now_ms
@@ -42,42 +40,39 @@ def test_a_known_view_is_written_out_and_nothing_else() -> None:
 
 def test_every_statement_that_calls_a_view_can_be_written_out() -> None:
     views = ViewTexts()
-    views.learn({f"feed__reels{end}": "TEXT" for end in ("", "_after", "_core", "_core_after")})
+    views.learn({"feed__reels": "TEXT"})
     for name, statement in SQL.items():
-        assert ("TEXT" in views.written_out(statement)) == name.startswith("feed"), name
+        assert ("TEXT" in views.written_out(statement)) == (name == "feed"), name
         assert "nova.feed__" not in views.written_out(statement)
 
 
-def test_lists_are_filled_below_what_the_models_say() -> None:
-    project = yaml.safe_load((Path(__file__).parents[2] / "dbt_project.yml").read_text())
-    assert project["vars"]["fill_below_videos"] == FILLED_BELOW_VIDEOS
+async def ranked(queries: ReelQueries, *viewers: Viewer) -> list[list[int]]:
+    rankings = await queries.rank(viewers, now_ms(), 30)
+    return [[item.item_id for item in items] for items in rankings]
 
 
-async def ranked(queries: ReelQueries, viewer_id: int, shown: list[int]) -> list[int]:
-    [items] = await queries.rank([Viewer(viewer_id, "default", shown)], now_ms(), 30)
-    return [item.item_id for item in items]
-
-
-async def test_most_lists_are_asked_for_once_and_short_ones_are_filled(
+async def test_viewers_are_ranked_in_one_statement_as_each_alone(
     settings: Settings, catalogue: Catalogue, clickhouse_proxy: Proxy
 ) -> None:
     """The chart of the day is 200 videos; a walk that has shown them goes on with the newest."""
     settings = msgspec.structs.replace(settings, clickhouse_url=clickhouse_proxy.url)
     clickhouse = ClickHouse(settings)
     queries = ReelQueries(clickhouse, settings)
+    one, other = (Viewer(new_id(), "default", ()) for _ in range(2))
     try:
         await ReleaseWatch(clickhouse).look()
-        viewer = new_id()
-        clickhouse_proxy.wanted, clickhouse_proxy.requests = b"feed__reels", 0
-        first = await ranked(queries, viewer, [])
+        clickhouse_proxy.wanted, clickhouse_proxy.requests = b"viewer_ids", 0
+        [first] = await ranked(queries, one)
         assert (len(first), clickhouse_proxy.requests) == (200, 1)
-        clickhouse_proxy.requests = 0
-        second = await ranked(queries, viewer, first)
-        assert clickhouse_proxy.requests == 2
+        later = one._replace(shown=first)
+        [second] = await ranked(queries, later)
         assert len(second) > 200
         assert not set(first) & set(second)
+        clickhouse_proxy.requests = 0
+        assert await ranked(queries, later, other, other) == [second, first, first]
+        assert clickhouse_proxy.requests == 1
         clickhouse_proxy.wanted, clickhouse_proxy.requests = b"nova.feed__", 0
-        assert await ranked(queries, viewer, []) == first
+        assert await ranked(queries, one) == [first]
         assert clickhouse_proxy.requests == 0, "what the view says was sent"
     finally:
         await clickhouse.close()

@@ -1,14 +1,19 @@
--- A viewer's whole ranking at an instant, best first. Rules and weights are the view's.
+-- Rankings of viewers at an instant, each without what that viewer was shown, best first. Rules and
+-- weights are the view's.
 select
     video_id,
     creator_id,
     score_ppm,
     score_ppm / 1000000 as ranking_score,
-    source
+    source,
+    viewer_id
 from
     nova.feed__reels(
-        viewer_id = {viewer_id:UInt64},
+        viewer_ids = {viewer_ids:Array(UInt64)},
         as_of = {as_of:DateTime64(3, 'UTC')},
-        variant = {variant:String}
+        variants = {variants:Array(String)},
+        shown = {shown:Array(Array(UInt64))}
     )
-order by position
+order by
+    viewer_id,
+    position
