@@ -179,3 +179,18 @@ def test_each_entity_lands(
     publish(clickhouse, table, {**row, **created, "deleted": False, "_txid": 1, "_version": 9})
     found = clickhouse.query(f"select _version from raw.{table}_current where {where}").result_rows
     assert found == [(9,)]
+
+
+def test_relations_are_on_the_lists_of_a_viewer_whatever_the_order(clickhouse: Client) -> None:
+    viewer = ID + 1
+    row = {"created_at": "2026-11-02T03:04:05.678901Z", "_txid": 1}
+    follow = {**row, "follower_id": viewer, "followee_id": 2}
+    publish(clickhouse, "follows", {**follow, "deleted": False, "_version": 9})
+    publish(clickhouse, "follows", {**follow, "deleted": True, "_version": 8})
+    block = {**row, "blocker_id": 3, "blocked_id": viewer, "_version": 7}
+    publish(clickhouse, "blocks", {**block, "deleted": True}, {**block, "deleted": True})
+    found = clickhouse.query(
+        "select list, id, max(stands) from raw.viewer_facts "
+        f"where viewer_id = {viewer} group by list, id order by list"
+    ).result_rows
+    assert found == [("blocked_by", 3, 14), ("followee", 2, 19)]
