@@ -12,7 +12,7 @@ videos as (
         completion,
         engagement
 
-    from {{ ref('reel_cards') }}
+    from {{ ref('video_signals') }}
 
 ),
 

@@ -11,7 +11,7 @@ candidates as (
         completion,
         engagement
 
-    from {{ ref('reel_cards') }}
+    from {{ ref('video_signals') }}
     order by video_id
     limit {{ places() }}
 

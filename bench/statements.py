@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from clickhouse_connect.driver.query import QueryResult
 from msgspec import Struct, structs
 
 from api.reels.queries import ReelQueries, Viewer
@@ -25,29 +24,32 @@ TIMEOUT_MS = 30_000  # a slow query is measured, not given up
 
 
 class Asked(Struct, frozen=True):
-    """One statement that was answered: milliseconds, rows it read, and its rows."""
+    """One statement that was answered: milliseconds, and its rows."""
 
     latency_ms: float
-    rows_read: int
     rows: list[dict[str, Any]]
 
 
 class Asking(ClickHouse):
-    """ClickHouse as the API asks it, which notes how many rows a statement reads."""
+    """ClickHouse as the API asks it, which remembers the last ranking it was asked for."""
 
-    rows_read = 0
+    last: tuple[str, Mapping[str, Any]] = ("", {})
 
-    async def _query(self, sql: str, parameters: Mapping[str, Any]) -> QueryResult:
-        result = await super()._query(sql, parameters)
-        self.rows_read += int(result.summary.get("read_rows", 0))
-        return result
+    async def _query_lines(self, sql: str, parameters: Mapping[str, Any]) -> bytes:
+        self.last = sql, parameters
+        return await super()._query_lines(sql, parameters)
+
+    async def rows_read(self) -> int:
+        """Ask the last ranking again, in a form that tells how many rows it reads."""
+        result = await self._query(*self.last)
+        return int(result.summary["read_rows"])
 
     async def ask(self, sql: str, parameters: Mapping[str, Any]) -> Asked:
         """Ask for something on the same connection and with the same settings as the API."""
         began = time.perf_counter()
         result = await self._query(sql, parameters)
         latency_ms = (time.perf_counter() - began) * 1000
-        return Asked(latency_ms, 0, list(rows_of(result)))
+        return Asked(latency_ms, list(rows_of(result)))
 
 
 class Reels:
@@ -72,7 +74,6 @@ class Reels:
 
     async def ranked(self, viewer_id: int, as_of: datetime) -> Asked:
         """Rank for one viewer, as a page does that is not there yet."""
-        before = self.clickhouse.rows_read
         began = time.perf_counter()
         async with self.clickhouse.place():
             (items,) = await self._queries.rank(
@@ -82,7 +83,11 @@ class Reels:
             )
         latency_ms = (time.perf_counter() - began) * 1000
         rows = [{"video_id": item.item_id, "score_ppm": item.height} for item in items]
-        return Asked(latency_ms, self.clickhouse.rows_read - before, rows)
+        return Asked(latency_ms, rows)
+
+    async def rows_read(self) -> int:
+        """Return how many rows the last ranking read (count)."""
+        return await self.clickhouse.rows_read()
 
 
 def for_viewer(viewer_id: int, as_of: datetime) -> dict[str, Any]:

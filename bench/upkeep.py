@@ -12,11 +12,12 @@ import psycopg
 import redis
 from clickhouse_connect.driver import Client as ClickHouse
 
+from api.reels.warming import warm
 from bench.events import Bench
 from bench.feed import REELS, forget, viewers, warm_up
 from bench.load import Clients, carry_out, get, plan_of, summed_up, tokens
 from bench.openloop import Outcome, Plan
-from bench.registry import Benchmark, Goal, Measured, NotHereError, Run
+from bench.registry import Benchmark, Goal, Measured, Run
 from bench.service import Readers
 from bench.usage import Watch
 from bench.writes import at_random
@@ -136,10 +137,6 @@ def live_plan(run: Run, signed: Sequence[str], seconds: float) -> Plan:
 
 def warming(run: Run) -> Measured:
     """Rank for a thousand viewers in the database, while others read from their snapshots."""
-    try:
-        from api.reels.warming import warm
-    except ImportError as exc:
-        raise NotHereError("nothing here makes first pages ahead") from exc
     rounds = 1 if run.is_quick else WARM_ROUNDS
     known = viewers(run.settings, LIVE_VIEWERS + rounds * run.count(WARMED))
     live, rest = known[:LIVE_VIEWERS], known[LIVE_VIEWERS:]

@@ -119,14 +119,19 @@ def client(large_clickhouse_url: str) -> Iterator[Client]:
 def read(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Most rows read by each statement that was sent."""
     found: dict[str, int] = {}
-    ask = ClickHouse.query_in_place
+    ask, lines = ClickHouse.query_in_place, ClickHouse.lines_in_place
 
     async def noting(self: ClickHouse, sql: str, *arguments: Any) -> QueryResult:
         result = await ask(self, sql, *arguments)
         found[sql] = max(found.get(sql, 0), int(result.summary["read_rows"]))
         return result
 
+    async def noting_lines(self: ClickHouse, sql: str, *arguments: Any) -> bytes:
+        await noting(self, sql, *arguments)  # lines do not say how much was read
+        return await lines(self, sql, *arguments)
+
     monkeypatch.setattr(ClickHouse, "query_in_place", noting)
+    monkeypatch.setattr(ClickHouse, "lines_in_place", noting_lines)
     return found
 
 
