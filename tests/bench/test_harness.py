@@ -28,17 +28,25 @@ def test_all_runs_in_a_world_of_its_own_and_leaves_nothing_running(server_root: 
     """A system, a world, two benchmarks in processes of their own, and the end of it all."""
     place = server_root / "bench"
     chosen = ("trending", "refresh")
-    ended = subprocess.run(
-        [sys.executable, "-m", "bench", "all", "--size", "XS", "--quick", "--json"]
-        + [f"--only={name}" for name in chosen]
-        + ["--data-dir", str(place)],
-        cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if not name.startswith("NOVA_")},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("NOVA_")}
+
+    def program(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", *arguments, "--data-dir", str(place)],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=270,
+            check=False,
+        )
+
+    only = [f"--only={name}" for name in chosen]
+    try:
+        ended = program("bench", "all", "--size", "XS", "--quick", "--json", *only)
+    except subprocess.TimeoutExpired:
+        program("api", "down")
+        raise
     assert ended.returncode == 0, ended.stderr[-3000:]
     told = msgspec.json.decode(ended.stdout, type=Record)
     kept = [path for path in RESULTS.glob("*-all-XS.json") if read(path).at == told.at]
