@@ -22,11 +22,11 @@ from rich.table import Table
 
 from api.auth import issue_token
 from api.cli.console import out, say
-from api.reels.queries import SQL
 from api.settings import Settings
 from api.workers.landing import land_until_settled
 from bench.feed import viewers
 from bench.measure import Client
+from bench.statements import ranking_of_reels
 from bench.traffic import APP_VERSIONS, DEVICES, Event, batch_of, new_viewers
 
 TRENDING = "trending"  # source of what comes from the chart of the day
@@ -52,6 +52,11 @@ select video_id, sum(views)
 from raw.video_ranking_signals_1h
 where video_id in {videos:Array(UInt64)}
 group by video_id
+"""
+COMPLETIONS = """
+select video_id, completion
+from nova.video_signals
+where video_id in {videos:Array(UInt64)}
 """
 REFRESHES = """
 select view, last_success_duration_ms, read_rows
@@ -117,21 +122,21 @@ class Ranked(Struct, frozen=True):
     video_id: int
     score_ppm: int
     source: str
-    completion_rate: float
 
 
 def ranking(client: ClickHouse, viewer_id: int) -> dict[int, Ranked]:
     """Ask as the API does when a page has to be ranked anew."""
-    rows = client.query(
-        SQL["feed_core"],
-        parameters={"viewer_id": viewer_id, "as_of": datetime.now(UTC), "variant": "default"},
-    ).named_results()
+    statement, parameters = ranking_of_reels(viewer_id, datetime.now(UTC))
     return {
-        row["video_id"]: Ranked(
-            row["video_id"], row["score_ppm"], row["source"], row["completion_rate"]
-        )
-        for row in rows
+        row["video_id"]: Ranked(row["video_id"], row["score_ppm"], row["source"])
+        for row in client.query(statement, parameters=parameters).named_results()
     }
+
+
+def completions(client: ClickHouse, videos: Sequence[int]) -> dict[int, float]:
+    """Return how much of each video is played when it is played (share)."""
+    rows = client.query(COMPLETIONS, parameters={"videos": list(videos)}).result_rows
+    return {int(video): float(completion) for video, completion in rows}
 
 
 def observed(settings: Settings, client: ClickHouse, probes: int) -> tuple[int, list[Ranked]]:
@@ -179,6 +184,7 @@ class Followed:
         with clickhouse_connect.get_client(dsn=self.settings.clickhouse_url) as clickhouse:
             views = views_of(clickhouse, [video.video_id for video in self.videos])
             scores = ranking(clickhouse, self.viewer_id)
+            played = completions(clickhouse, [video.video_id for video in self.videos])
         lookouts = [
             threading.Thread(target=self.look_out, args=(look, pause), daemon=True)
             for look, pause in (
@@ -193,7 +199,7 @@ class Followed:
         for number, (viewer, video) in enumerate(zip(posters, self.videos, strict=True)):
             at = (number + chance.random()) / PROBES_PER_SECOND
             time.sleep(max(0.0, began + at - time.perf_counter()))
-            batch = plays(viewer, video)
+            batch = plays(viewer, video, played[video.video_id])
             before = scores[video.video_id].score_ppm
             probe = Probe(video.video_id, video.source, views.get(video.video_id, 0), before)
             probe.sent_at = time.perf_counter()
@@ -257,7 +263,7 @@ def views_of(client: ClickHouse, videos: Sequence[int]) -> dict[int, int]:
     return {int(video): int(views) for video, views in rows}
 
 
-def plays(viewer_id: int, video: Ranked) -> bytes:
+def plays(viewer_id: int, video: Ranked, completion: float) -> bytes:
     """Return a batch of plays, to the end or not at all, whichever moves the video's score."""
     now = datetime.now(UTC)
     return batch_of(
@@ -271,7 +277,7 @@ def plays(viewer_id: int, video: Ranked) -> bytes:
                 device=DEVICES[0],
                 app_ver=APP_VERSIONS[0],
                 watch_ms=1,
-                completion=0.0 if video.completion_rate > 0.5 else 1.0,
+                completion=0.0 if completion > 0.5 else 1.0,
             )
             for number in range(PLAYS)
         ],

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from api.reels.queries import ReelQueries, Viewer
+from api.reels.queries import SQL, ReelQueries, Viewer
 from api.settings import Settings
 from api.snapshots.releases import ReleaseWatch
 from api.stack.dbt import dbt
@@ -77,7 +77,7 @@ class Reels:
         began = time.perf_counter()
         async with self.clickhouse.place():
             (items,) = await self._queries.rank(
-                [Viewer(viewer_id, VARIANT)],
+                [Viewer(viewer_id, VARIANT, [])],
                 round(as_of.timestamp() * 1000),
                 TIMEOUT_MS / 1000,
             )
@@ -88,6 +88,17 @@ class Reels:
     async def rows_read(self) -> int:
         """Return how many rows the last ranking read (count)."""
         return await self.clickhouse.rows_read()
+
+
+def ranking_of_reels(viewer_id: int, as_of: datetime) -> tuple[str, dict[str, Any]]:
+    """Return what the API asks for when a first page is ranked, for one viewer."""
+    parameters = {
+        "viewer_ids": [viewer_id],
+        "as_of": instant(as_of),
+        "variants": [VARIANT],
+        "shown": [[]],
+    }
+    return SQL["feed"], parameters
 
 
 def for_viewer(viewer_id: int, as_of: datetime) -> dict[str, Any]:
