@@ -1,45 +1,27 @@
-{#- The order of a viewer's list: the steps from `ranked` to `served`, by the surface's rule.
+{#- The order of a viewer's posts: the steps from `ranked` to `served`.
 
-    An owner (a reel's creator, a post's author) has at most `per_owner` of any `window` consecutive
-    places, nor more of the first `head` places of a session. Each place goes to the best item not
-    yet placed whose owner may have it. `if_nobody` says what becomes of a place that nobody left
-    may have: it is closed up and who is left in the end comes behind, or the best item takes it all
-    the same. Nothing is dropped. docs/ranking.md has both rules in words.
+    An author has at most one of any `post_saturation_window_places` consecutive places, and one of
+    the first `post_saturation_head_places` of a session. Each place goes to the best post not yet
+    placed whose author may have it, or, when nobody left may, to the best. Nothing is dropped.
+    docs/ranking.md has the rule in words.
 
     `ranked` has `owner_id`, `item` and `rank`, 1 first; item.3 is the source, 0 for what the session
     was already shown. `served` is one row: `served_items`, in the order of places. -#}
-{%- macro saturated(surface) -%}
-{%- set rule = {
-    'reels': {
-        'window': var('saturation_window_places'),
-        'per_owner': var('saturation_per_creator_places'),
-        'head': none,
-        'if_nobody': 'close',
-        'places': var('feed_videos'),
-    },
-    'posts': {
-        'window': var('post_saturation_window_places'),
-        'per_owner': 1,
-        'head': var('post_saturation_head_places'),
-        'if_nobody': 'take',
-        'places': var('feed_posts'),
-    },
-}[surface] -%}
--- The item that must be a window ahead: for two places per owner, their last but one. An owner goes
--- by the rank of their best item.
+{%- macro saturated_posts() -%}
+{%- set window = var('post_saturation_window_places') -%}
+{%- set head = var('post_saturation_head_places') -%}
+-- The item that must be a window ahead. An owner goes by the rank of their best item.
 spaced as (
 
     select
         item,
         rank,
-        lagInFrame(rank, {{ rule.per_owner }}, 0) over (
+        lagInFrame(rank, 1, 0) over (
             partition by owner_id
             order by rank
             rows between unbounded preceding and current row
-        ) as rank_ahead
-        {%- if rule.if_nobody == 'take' %},
+        ) as rank_ahead,
         {{ turn_code('rank', 'min(rank) over (partition by owner_id)') }} as code
-        {%- endif %}
 
     from ranked
 
@@ -50,21 +32,13 @@ spaced as (
 gathered as (
 
     select
-        arraySort(groupArray(
-            (rank, {{ 'code' if rule.if_nobody == 'take' else 'rank_ahead' }}, item)
-        )) as entries,
-        {%- if rule.head %}
+        arraySort(groupArray((rank, code, item))) as entries,
         countIf(item.3 = 0) as shown_places,
-        {%- endif %}
         minIf(
             rank,
             rank_ahead != 0
-            {%- if rule.head %}
             and item.3 != 0
-            and rank < greatest(rank_ahead + {{ rule.window }}, {{ rule.head }} + 1)
-            {%- else %}
-            and rank < rank_ahead + {{ rule.window }}
-            {%- endif %}
+            and rank < greatest(rank_ahead + {{ window }}, {{ head }} + 1)
         ) as crowded_rank
 
     from spaced
@@ -74,12 +48,8 @@ gathered as (
 crowded as (
 
     select
-        {%- if rule.if_nobody == 'take' %}
         tupleElement(entries, 2) as waiting,
         shown_places,
-        {%- else %}
-        tupleElement(entries, 2) as ranks_ahead,
-        {%- endif %}
         tupleElement(entries, 3) as items,
         if(crowded_rank = 0, length(entries) + 1, crowded_rank) as crowded_from
 
@@ -91,11 +61,8 @@ placed as (
 
     select
         items,
-        {% if rule.if_nobody == 'take' -%}
-        {{ places_by_turn('waiting', 'crowded_from', rule.window, rule.head, 'shown_places', rule.places) }}
-        {%- else -%}
-        {{ places_behind('ranks_ahead', 'crowded_from', rule.window) }}
-        {%- endif %} as places
+        {{ places_by_turn('waiting', 'crowded_from', window, head, 'shown_places', var('feed_posts')) }}
+            as places
 
     from crowded
 
@@ -110,7 +77,7 @@ served as (
                 arraySort((item, place) -> place, items, places)
             ),
             1,
-            {{ rule.places }}
+            {{ var('feed_posts') }}
         ) as served_items
 
     from placed

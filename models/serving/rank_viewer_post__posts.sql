@@ -72,7 +72,7 @@ ranked as (
 
 ),
 
-{{ saturated('posts') }}
+{{ saturated_posts() }}
 
 select
     position,
