@@ -23,6 +23,7 @@ from bench.usage import Watch
 from bench.writes import at_random
 
 REFRESH_ROUNDS = 3  # count
+REFRESH_SECONDS = 60.0  # after so many no further round is begun
 
 WARMED = 1_000  # viewers at once
 WARM_ROUNDS = 4  # of other viewers each (count)
@@ -62,6 +63,18 @@ select sum(bytes_on_disk), sum(rows)
 from system.parts
 where active and database = 'raw' and table = 'events'
 """
+DICTIONARIES = """
+select name, element_count
+from system.dictionaries
+where database = 'nova'
+order by name
+"""
+DICTIONARY_BYTES = """
+select name, bytes_allocated
+from system.dictionaries
+where database = 'nova'
+order by name
+"""
 VIEWS = """
 select view, status, last_success_duration_ms, read_rows
 from system.view_refreshes
@@ -71,7 +84,11 @@ order by view
 
 
 def refreshes(client: ClickHouse) -> dict[str, tuple[int, int]]:
-    """Refresh every precomputed model; returns milliseconds and rows read by model."""
+    """
+    Refresh every precomputed model, then load every dictionary.
+
+    Returns milliseconds and rows read by model.
+    """
     views = [str(row[0]) for row in client.query(VIEWS).result_rows]
     found = {}
     for view in views:
@@ -79,14 +96,20 @@ def refreshes(client: ClickHouse) -> dict[str, tuple[int, int]]:
         client.command(f"system wait view nova.`{view}`")
         told = {row[0]: (int(row[2]), int(row[3])) for row in client.query(VIEWS).result_rows}
         found[view.removesuffix("_mv")] = told[view]
+    for name, rows in client.query(DICTIONARIES).result_rows:
+        began = time.perf_counter()
+        client.command(f"system reload dictionary nova.`{name}`")
+        found[str(name)] = (round((time.perf_counter() - began) * 1000), int(rows))
     return found
 
 
 def refresh(run: Run) -> Measured:
     """Every precomputed model, one after the other, the median of some rounds."""
-    rounds = 1 if run.is_quick else REFRESH_ROUNDS
+    told = []
+    ends_at = time.monotonic() + run.seconds(REFRESH_SECONDS)
     with clickhouse_connect.get_client(dsn=run.settings.clickhouse_url) as client:
-        told = [refreshes(client) for _ in range(rounds)]
+        while not told or (len(told) < REFRESH_ROUNDS and time.monotonic() < ends_at):
+            told.append(refreshes(client))
     values: dict[str, float] = {
         f"{model}_ms": statistics.median(each[model][0] for each in told) for model in told[0]
     }
@@ -211,9 +234,12 @@ def memory(run: Run) -> Measured:
     with redis.Redis.from_url(run.settings.redis_url) as client:
         used = int(client.info("memory")["used_memory"])  # type: ignore[index]
         snapshots = sum(1 for _ in client.scan_iter("*snapshot:*", count=1_000))
+    with clickhouse_connect.get_client(dsn=run.settings.clickhouse_url) as clickhouse:
+        dictionaries = clickhouse.query(DICTIONARY_BYTES).result_rows
     return Measured(
         values={
             **{f"{name}_mib": mib for name, mib in watch.memory_mib.items()},
+            **{f"{name}_mib": size / MIB for name, size in dictionaries},
             "all_mib": sum(watch.memory_mib.values()),
             "snapshots": snapshots,
             "redis_kib_per_snapshot": used / 1024 / max(1, snapshots),
