@@ -28,10 +28,13 @@ FIRST_STRANGER = 20_000_000
 # the popularity list become ids, each once: what is popular is not what has small ids.
 STRIDE = 7_368_787
 
-# Of the creators a viewer reacted to and the videos they have played, those that do not come from
-# whom they follow or what is played today (share of the whole).
+# Of the creators a viewer reacted to, those that are drawn from all; the others they follow (share).
 OTHER_CREATORS_SHARE = 0.75
-OTHER_VIDEOS_SHARE = 0.5
+# What a viewer has played, on average: of the videos of followees of the last four days so many
+# (share of those), of the most played of the day and of all videos so many (share of the whole).
+FRESH_SHARE = 0.15
+CHARTED_SHARE = 0.17
+OTHER_VIDEOS_SHARE = 0.47
 # Plays in the counters, for each remembered one of somebody: some come back, some are strangers.
 PLAYS_PER_WATCH = 1.25
 

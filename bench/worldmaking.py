@@ -33,7 +33,9 @@ from api.stack.ranking import refresh_ranking
 from api.surfaces.rows import instant, statements_in
 from api.workers.landing import land_until_settled
 from bench.world import (
+    CHARTED_SHARE,
     FIRST_VIEWER,
+    FRESH_SHARE,
     OTHER_CREATORS_SHARE,
     OTHER_VIDEOS_SHARE,
     PLAYS_PER_WATCH,
@@ -49,7 +51,8 @@ CLICKHOUSE = statements_in(FOLDER / "clickhouse")
 
 # Portions, so that memory is bounded and each lands while the next one is made (count).
 VIDEOS_AT_ONCE = 250_000
-VIEWERS_AT_ONCE = 10_000
+FOLLOWERS_AT_ONCE = 10_000
+VIEWERS_AT_ONCE = 25_000
 
 LAND_SECONDS = 1_800.0
 STATEMENT_SECONDS = 600
@@ -166,7 +169,7 @@ class Making:
             for portion in portions(range(size.videos), VIDEOS_AT_ONCE):
                 self.in_postgres("insert_video_engagement", portion)
         with self.step("postgres: follows"):
-            for portion in portions(self.world.viewer_ids, VIEWERS_AT_ONCE):
+            for portion in portions(self.world.viewer_ids, FOLLOWERS_AT_ONCE):
                 self.in_postgres("insert_follows", portion)
             self.in_postgres("insert_user_totals")
         with self.step("postgres: blocks, not interested"):
@@ -191,6 +194,8 @@ class Making:
                 self.in_clickhouse(
                     "insert_user_watch_history",
                     portion,
+                    fresh_share=FRESH_SHARE,
+                    charted_per_viewer=size.watches_per_viewer * CHARTED_SHARE,
                     others_per_viewer=size.watches_per_viewer * OTHER_VIDEOS_SHARE,
                 )
         with self.step("clickhouse: facts of viewers"):

@@ -13,7 +13,7 @@ with
 
 -- From 0 to 1, always the same one for the same purpose and ids.
 (purpose, id_1, id_2)
--> bitShiftRight(sipHash64({seed:UInt64}, purpose, id_1, id_2), 11) / 9007199254740992 as draw,
+-> bitShiftRight(cityHash64({seed:UInt64}, purpose, id_1, id_2), 11) / 9007199254740992 as draw,
 
 viewers as (
 

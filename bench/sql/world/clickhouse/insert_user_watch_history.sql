@@ -12,7 +12,7 @@ with
 
 -- From 0 to 1, always the same one for the same purpose and ids.
 (purpose, id_1, id_2)
--> bitShiftRight(sipHash64({seed:UInt64}, purpose, id_1, id_2), 11) / 9007199254740992 as draw,
+-> bitShiftRight(cityHash64({seed:UInt64}, purpose, id_1, id_2), 11) / 9007199254740992 as draw,
 
 viewers as (
 
@@ -75,7 +75,7 @@ of_followees as (
     where
         videos.published_at > {as_of:DateTime64(3, 'UTC')} - toIntervalDay(4)
         and draw('followee', follows.viewer_id, videos.video_id)
-        < least(0.8, 0.25 * follows.activity)
+        < least(0.8, {fresh_share:Float64} * follows.activity)
 
 ),
 
@@ -83,12 +83,18 @@ of_everybody as (
 
     select
         viewer_id,
+        toUInt32({charted_per_viewer:Float64} * activity) as plays,
         arrayJoin(
-            arrayFilter(
-                (charted_id, place) -> draw('today', viewer_id, charted_id)
-                < least(0.8, 0.15 * activity * pow(1 - place / 1001, 2)),
-                (select charted.video_ids from charted) as video_ids,
-                arrayEnumerate(video_ids)
+            arrayMap(
+                number -> (select charted.video_ids from charted)[
+                    1 + toUInt32(
+                        floor(
+                            (select length(charted.video_ids) from charted)
+                            * pow((number + draw('charted', viewer_id, number)) / plays, 2)
+                        )
+                    )
+                ],
+                range(plays)
             )
         ) as video_id
 

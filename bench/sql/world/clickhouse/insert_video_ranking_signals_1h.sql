@@ -26,7 +26,7 @@ played as (
         ) as hours,
         -- A video of 30 plays has ten such rows, one of 10,000 a hundred.
         least(totals.views, hours, 4 + toUInt64(sqrt(totals.views))) as parts,
-        sipHash64({seed:UInt64}, videos.published_at, totals.views) as twins_key,
+        cityHash64({seed:UInt64}, videos.published_at, totals.views) as twins_key,
         totals.views as views,
         totals.completions as completions,
         totals.watch_ms as watch_ms,
@@ -58,7 +58,7 @@ cut as (
         shares,
         comments,
         arrayJoin(range(parts)) as part,
-        bitShiftRight(sipHash64(twins_key, part), 11) / 9007199254740992 as draw
+        bitShiftRight(cityHash64(twins_key, part), 11) / 9007199254740992 as draw
 
     from played
 
