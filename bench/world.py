@@ -28,7 +28,7 @@ FIRST_STRANGER = 20_000_000
 # the popularity list become ids, each once: what is popular is not what has small ids.
 STRIDE = 7_368_787
 
-# Of the creators a viewer reacted to, those that are drawn from all; the others they follow (share).
+# Of the creators a viewer reacted to, those drawn from all (share); they follow the others.
 OTHER_CREATORS_SHARE = 0.75
 # What a viewer has played, on average: of the videos of followees of the last four days so many
 # (share of those), of the most played of the day and of all videos so many (share of the whole).

@@ -110,7 +110,7 @@ def test_the_world_is_what_it_is_called(report, settings, clickhouse):
     # Twins, which nothing but their ids tells apart: the same clock, creator and counters.
     twins = (
         "select published_at, creator_id, completion, engagement, count() as n"
-        " from nova.reel_cards group by all having n > 1"
+        " from nova.video_signals group by all having n > 1"
     )
     assert ask(f"select count() from ({twins})") > size.videos / 40
 
