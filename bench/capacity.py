@@ -24,7 +24,7 @@ class Habits(Struct, frozen=True):
     events: float = 430.0
     writes: float = 22.0  # requests: batches of 20 events, and what is tapped
     peak: float = 2.5  # times the mean of the day, in its busiest minutes
-    present_share: float = 0.25  # of daily viewers, within the life of a snapshot at the peak
+    snapshots: float = 1.5  # kept at a time: the last for a day, those before it for two hours
 
 
 class Machines(Struct, frozen=True):
@@ -89,9 +89,7 @@ def needs(viewers: int, measured: Mapping[tuple[str, str], float]) -> dict[str, 
     )
     ranking = first * rank_ms / 1_000
     landing = events * measured["events", "cpu_clickhouse_us"] / 1e6
-    redis_gib = (
-        viewers * HABITS.present_share * measured["memory", "redis_kib_per_snapshot"] / 2**20
-    )
+    redis_gib = viewers * HABITS.snapshots * measured["memory", "redis_kib_per_snapshot"] / 2**20
     postgres_rate = measured["events", "direct_per_second"] * MACHINES.busy_share
     kept = viewers * HABITS.events * MACHINES.retention_days
     return {

@@ -324,6 +324,7 @@ BENCHMARKS = (
         lambda run: hit(run, REELS),
         goals=(
             Goal("p95_ms", 5, "ms"),
+            Goal("p95_ms", 100, "ms, as first asked"),
             Goal("rate_of_bare", 0.8, "of the bare handler's rate", at_least=True),
         ),
     ),
@@ -344,6 +345,7 @@ BENCHMARKS = (
         lambda run: miss(run, REELS),
         goals=(
             Goal("p95_1_ms", 30, "ms"),
+            Goal("p95_1_ms", 300, "ms, as first asked"),
             Goal("p95_8_ms", 120, "ms"),
             Goal("per_second_8", 100, "a second", at_least=True),
         ),
