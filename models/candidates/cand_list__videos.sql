@@ -3,12 +3,12 @@
 --   trending_24h   the day's chart, the best first
 --   trending_7d    the week's
 --   newest         the newest of all
--- A list holds what a ranking may take from it, and no more: memory is bounded by creators.
+-- A list holds what a ranking may take from it, and no more: memory is bounded by creators. Made of
+-- videos alone, not of their signals, so that an event moves none.
 {{ config(
     materialized='refreshed_table',
     refresh_seconds=var('video_refresh_seconds'),
     refresh_after_landing=true,
-    refresh_after=['video_signals'],
     order_by=['list', 'id'],
 ) }}
 
@@ -20,7 +20,7 @@ videos as (
         creator_id,
         arrayReverseSort(groupArray((published_at, video_id))) as newest_first
 
-    from {{ ref('video_signals') }}
+    from {{ ref('stg_raw__videos') }}
     group by creator_id
 
 ),
@@ -72,7 +72,7 @@ newest as (
         select
             published_at,
             video_id
-        from {{ ref('video_signals') }}
+        from {{ ref('stg_raw__videos') }}
         order by
             published_at desc,
             video_id desc
