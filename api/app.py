@@ -8,6 +8,7 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
 from litestar.plugins.prometheus import PrometheusController
 from litestar.static_files import create_static_files_router
 
@@ -32,7 +33,8 @@ from api.feed.controller import FeedController
 from api.feed.queries import PostQueries, TimelineQueries
 from api.feed.reader import posts_feed
 from api.health.controller import HealthController, HealthReader
-from api.limits import Limiter, RateLimitMiddleware, charge_viewer
+from api.hits import HitMiddleware
+from api.limits import ChargeMiddleware, Limiter, RateLimitMiddleware
 from api.logging import RequestMiddleware, configure_logging
 from api.methods import MethodsMiddleware
 from api.reels.cards import ReelCards
@@ -89,8 +91,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     reel_charts = ReelCharts(queries, stores.redis, counters, settings)
     post_charts = PostCharts(stores.clickhouse, stores.postgres, stores.redis, counters, settings)
     discovery = Discovery(stores, landed, releases, settings)
+    reels = reels_feed(queries, reel_cards, walks, cursors, counters)
     provided: dict[str, Any] = {
-        "reels": reels_feed(queries, reel_cards, walks, cursors, counters),
+        "reels": reels,
         "posts_feed": posts_feed(
             PostQueries(stores.clickhouse),
             timelines,
@@ -114,6 +117,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await stores.postgres.open()
+        await stores.redis.line.start()
         await releases.start()
         await walks.start()
         try:
@@ -151,7 +155,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             ),
         ],
         dependencies={name: provide(value) for name, value in provided.items()},
-        guards=[charge_viewer],
+        middleware=[DefineMiddleware(ChargeMiddleware, limiter=limiter)],
         exception_handlers=EXCEPTION_HANDLERS,
         on_app_init=[jwt_auth(settings, tokens).on_app_init],
         openapi_config=document_config(),
@@ -161,11 +165,14 @@ def create_app(settings: Settings | None = None) -> Litestar:
         request_max_body_size=LARGEST_BODY_BYTES,
         debug=False,
     )
-    app.state.limiter = limiter
     app.state.stores = stores
     # Around the router, not in it: middleware of routes never sees a 404 or a 405.
     app.asgi_handler = RequestMiddleware(
-        MethodsMiddleware(RateLimitMiddleware(app.asgi_handler, limiter, tokens))
+        HitMiddleware(
+            MethodsMiddleware(RateLimitMiddleware(app.asgi_handler, limiter, tokens)),
+            {ReelsController.path: reels},
+            tokens,
+        )
     )
     return app
 

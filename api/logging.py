@@ -6,6 +6,8 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, TextIO
 from uuid import uuid4
 
@@ -65,6 +67,9 @@ def record_of(scope: Scope) -> RequestRecord:
     return record
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 def _as_json(event: dict[str, Any], **_: Any) -> str:
     return msgspec.json.encode(event, enc_hook=str).decode()
 
@@ -93,6 +98,11 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )
+    global _log_access
+    if LEVELS[settings.log_level] > LEVELS["info"]:
+        _log_access = _no_access
+    else:
+        _log_access = _json_access(stream) if is_json else _console_access
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -103,6 +113,28 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(LEVELS[settings.log_level], logging.WARNING))
+
+
+def _console_access(line: dict[str, Any]) -> None:
+    access_log.info(**line)
+
+
+def _json_access(stream: TextIO) -> Callable[[dict[str, Any]], None]:
+    """Return what writes a line as the processors would, for a tenth of their time."""
+
+    def write(line: dict[str, Any]) -> None:
+        line |= {"level": "info", "timestamp": datetime.now(UTC)}
+        stream.write(_encode(line).decode() + "\n")
+        stream.flush()
+
+    return write
+
+
+def _no_access(_: dict[str, Any]) -> None:
+    """Log nothing."""
+
+
+_log_access: Callable[[dict[str, Any]], None] = _console_access
 
 
 class RequestMiddleware:
@@ -166,7 +198,7 @@ class RequestMiddleware:
             value = getattr(record, name)
             if value is not None:
                 line[name] = value
-        access_log.info("request", **line)
+        _log_access(line | {"event": "request", "request_id": record.request_id})
 
 
 def request_id_of(scope: Scope) -> str:

@@ -11,4 +11,7 @@ SCHEMA = "/schema"
 
 def is_below(path: str, roots: Iterable[str]) -> bool:
     """Say whether a path is one of `roots` or below one; `/metricsx` is not below `/metrics`."""
-    return any(path == root or path.startswith(f"{root}/") for root in roots)
+    for root in roots:
+        if path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+            return True
+    return False

@@ -31,6 +31,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from api.metrics import STORE_CROWDED, STORE_FAILURES, STORE_SECONDS
+from api.redisline import RedisLine
 from api.settings import Settings
 from api.views import ViewTexts
 
@@ -171,6 +172,7 @@ class RedisStore:
             retry=Retry(NoBackoff(), 1),
         )
         self.client: Redis = Redis(connection_pool=pool)
+        self.line = RedisLine(pool, self._timeout_seconds)
         self.breaker = Breaker("redis", REDIS_FAILURES_TO_OPEN, REDIS_OPEN_SECONDS)
 
     async def run(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -187,6 +189,7 @@ class RedisStore:
 
     async def close(self) -> None:
         """Close the connections."""
+        await self.line.stop()
         await self.client.aclose()
         await self.client.connection_pool.disconnect()
 

@@ -60,9 +60,14 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Totals).decode
 
 
+def key_prefix(item_type: ItemType) -> str:
+    """Return how the keys of a type begin; the id follows, in digits."""
+    return f"{PREFIX}{item_type}:"
+
+
 def key_of(item_type: ItemType, item_id: int) -> str:
-    """Return the key of an item's counters; the only place that makes one."""
-    return f"{PREFIX}{item_type}:{item_id}"
+    """Return the key of an item's counters."""
+    return f"{key_prefix(item_type)}{item_id}"
 
 
 def item_of(key: bytes) -> tuple[ItemType, int]:

@@ -37,6 +37,7 @@ class CounterStore:
 
     def __init__(self, redis: RedisStore, postgres: Postgres, settings: Settings) -> None:
         self._redis = redis
+        self.line = redis.line
         self._postgres = postgres
         self._kept_seconds = kept_seconds(settings)
         self._keep = redis.client.register_script(LUA["keep_counts"])

@@ -15,8 +15,9 @@ from litestar.params import QueryParameter
 from api.auth import ViewerRequest
 from api.charts.http import chart_response
 from api.charts.reader import Charts, Counted
-from api.counters.overlay import Overlay, Tail
+from api.counters.overlay import Overlay
 from api.counters.store import CounterStore
+from api.counters.tail import Tail
 from api.errors import problem_specs
 from api.feed.schemas import COUNTERS, TrendingPost, TrendingPostPage
 from api.settings import Settings

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from api.counters.overlay import Overlay, Tail
+from api.counters.overlay import Overlay
 from api.counters.store import CounterStore
+from api.counters.tail import Tail
 from api.cursor import CursorCodec, Surface
 from api.feed.queries import PostQueries, TimelineQueries
 from api.feed.schemas import COUNTERS, FeedPost, PostsAlgorithm

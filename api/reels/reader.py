@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from api.counters.overlay import Overlay, Tail
+from api.counters.overlay import Overlay
 from api.counters.store import CounterStore
+from api.counters.tail import Tail
 from api.cursor import CursorCodec, Surface
 from api.reels.cards import ReelCards
 from api.reels.queries import ReelQueries

@@ -176,9 +176,14 @@ class Snapshot:
         return cls(meta.surface, key, meta.as_of_ms, items, meta.walked)
 
 
+def unpacked(block: bytes) -> bytes:
+    """Return the items of a block, a line each."""
+    return _decompressor.decompress(block)
+
+
 def lines_of(block: bytes) -> list[bytes]:
     """Return the items of a block."""
-    return _decompressor.decompress(block).split(b"\n")
+    return unpacked(block).split(b"\n")
 
 
 def meta_of(packed: bytes) -> Meta:

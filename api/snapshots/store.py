@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from uuid import uuid4
 
 from redis.asyncio import Redis
 
+from api.counters.near import NearCounters
 from api.cursor import Cursor, Surface
 from api.limits import CHARGE_LUA, WINDOW_MS, Limiter, Verdict, viewer_key
+from api.redisline import NoReplyError
 from api.settings import Settings
 from api.snapshots import seen
 from api.snapshots.exclusions import (
@@ -32,14 +34,19 @@ from api.snapshots.snapshot import (
     SnapshotKey,
     lines_of,
     meta_of,
+    unpacked,
 )
 from api.snapshots.touches import position_field, touched_key
 from api.stores import RedisStore
 
 LUA = Path(__file__).parent / "lua"
 
+T = TypeVar("T")
+
 # Whoever ranks has this long beyond the query's timeout before somebody else may try.
 LOCK_SPARE_MS = 500
+# How much longer than cursors what a walk needs is kept with each page.
+SPARE_SECONDS = 60
 
 
 class Owner(NamedTuple):
@@ -104,6 +111,14 @@ class Reply(NamedTuple):
     checked: str = ""
 
 
+class Hit(NamedTuple):
+    """A page, what the limiter said of the request for it, and if its counters are of now."""
+
+    verdict: Verdict
+    page: Slice
+    is_live: bool
+
+
 class SnapshotStore:
     """Reads and keeps snapshots; every method may raise `StoreUnavailableError`."""
 
@@ -118,6 +133,7 @@ class SnapshotStore:
         constants = {
             "WINDOW_MS": WINDOW_MS,
             "TTL": settings.snapshot_ttl_seconds,
+            "SPARE": SPARE_SECONDS,
             "LOCK_MS": settings.clickhouse_timeout_ms + settings.landing_wait_ms + LOCK_SPARE_MS,
             "BLOCK_ITEMS": BLOCK_ITEMS,
             "BITS": seen.BITS,
@@ -127,6 +143,7 @@ class SnapshotStore:
         head = "\n".join(f"local {name} = {value}" for name, value in constants.items())
         body = (LUA / "read_page.lua").read_text()
         self._read = client.register_script(f"{head}\n{CHARGE_LUA}\n{body}")
+        redis.line.load(str(self._read.script))
         self._save = client.register_script((LUA / "save_snapshot.lua").read_text())
         self._mark_checked = client.register_script((LUA / "mark_checked.lua").read_text())
 
@@ -191,6 +208,52 @@ class SnapshotStore:
             wants_lock=False,
         )
 
+    async def read_hit(
+        self,
+        owner: Owner,
+        variant: str,
+        limit: int,
+        cursor: Cursor | None,
+        *,
+        oldest_ms: int,
+        release_ms: int,
+        counters: NearCounters,
+    ) -> Hit | None:
+        """
+        Return a page if one trip to Redis finds it, with live counters if its items are whole.
+
+        When not, nothing was charged and nothing happened; the other methods say what to do.
+        """
+        key = SnapshotKey(cursor.session, cursor.generation) if cursor else None
+        keys, args = self._call(
+            owner,
+            variant,
+            mode="cursor" if cursor else "head",
+            key=key,
+            position=cursor.position if cursor else 0,
+            limit=limit,
+            oldest_ms=oldest_ms,
+            release_ms=release_ms,
+            is_charged=True,
+            wants_lock=False,
+            wants_hit=True,
+        )
+        try:
+            raw = await self._redis.line.ask("EVALSHA", self._read.sha, len(keys), *keys, *args)
+        except NoReplyError:
+            return None
+        if not raw:
+            return None
+        verdict, _, _, _, *found, _, _, _ = cast("list[Any]", raw)
+        start = cursor.position if cursor else 0
+        try:
+            items = _chosen(found, start, lambda block: counters.tail.split(unpacked(block)))
+        except ValueError:  # some have no card yet
+            bodies, is_live = _chosen(found, start, lines_of), False
+        else:
+            bodies, is_live = await counters.live(items), True
+        return Hit(self._limiter.verdict(verdict), _slice(found, key, bodies), is_live)
+
     async def _run_read(
         self,
         owner: Owner,
@@ -205,35 +268,19 @@ class SnapshotStore:
         is_charged: bool,
         wants_lock: bool,
     ) -> Reply:
-        head = owner.head(variant)
-        item_type = owner.surface.item_type
-        touched = (item_type, position_field(item_type)) if owner.surface.is_personal else ("", "")
-        raw = await self._redis.run(
-            lambda: self._read(
-                keys=[
-                    viewer_key(owner.viewer_id),
-                    head,
-                    owner.snapshot(key) if key else head,
-                    owner.shown(key.session) if key else head,
-                    owner.lock(variant),
-                    *seen.keys(owner.viewer_id, item_type),
-                    touched_key(owner.viewer_id),
-                    hidden_key(owner.viewer_id),
-                    deleted_key(item_type),
-                ],
-                args=[
-                    self._limiter.per_minute if is_charged else 0,
-                    mode,
-                    position,
-                    limit,
-                    oldest_ms,
-                    release_ms,
-                    owner.walks_prefix,
-                    self._token if wants_lock else "",
-                    *touched,
-                ],
-            )
+        keys, args = self._call(
+            owner,
+            variant,
+            mode=mode,
+            key=key,
+            position=position,
+            limit=limit,
+            oldest_ms=oldest_ms,
+            release_ms=release_ms,
+            is_charged=is_charged,
+            wants_lock=wants_lock,
         )
+        raw = await self._redis.run(lambda: self._read(keys=keys, args=args))
         verdict_of, *reply = cast("list[Any]", raw)
         verdict = self._limiter.verdict(verdict_of) if is_charged else None
         if not reply:
@@ -248,12 +295,56 @@ class SnapshotStore:
         *found, ranked_position, refreshed_position, checked = rest
         return Reply(
             verdict,
-            _page(found, key, position),
+            _slice(found, key, _chosen(found, position, lines_of)),
             to,
             ranked_position=int(ranked_position),
             refreshed_position=int(refreshed_position),
             checked=checked.decode(),
         )
+
+    def _call(
+        self,
+        owner: Owner,
+        variant: str,
+        *,
+        mode: str,
+        key: SnapshotKey | None,
+        position: int,
+        limit: int,
+        oldest_ms: int,
+        release_ms: int,
+        is_charged: bool,
+        wants_lock: bool,
+        wants_hit: bool = False,
+    ) -> tuple[list[str], list[str | int]]:
+        """Return keys and arguments of `lua/read_page.lua`."""
+        head = owner.head(variant)
+        item_type = owner.surface.item_type
+        touched = (item_type, position_field(item_type)) if owner.surface.is_personal else ("", "")
+        keys = [
+            viewer_key(owner.viewer_id),
+            head,
+            owner.snapshot(key) if key else head,
+            owner.shown(key.session) if key else head,
+            owner.lock(variant),
+            *seen.keys(owner.viewer_id, item_type),
+            touched_key(owner.viewer_id),
+            hidden_key(owner.viewer_id),
+            deleted_key(item_type),
+        ]
+        args = [
+            self._limiter.per_minute if is_charged else 0,
+            mode,
+            position,
+            limit,
+            oldest_ms,
+            release_ms,
+            owner.walks_prefix,
+            self._token if wants_lock else "",
+            *touched,
+            "hit" if wants_hit else "",
+        ]
+        return keys, args
 
     async def keep(
         self,
@@ -375,16 +466,18 @@ class SnapshotStore:
         return [item_id for ids in lists if ids for item_id in unpack_ids(ids)]
 
 
-def _page(reply: list[Any], key: SnapshotKey | None, start: int) -> Slice:
-    session, meta, total, position, chosen, place, lowest, first, blocks = reply
-    lines: list[bytes] = []
-    for block in blocks:
-        lines += lines_of(block)
+def _chosen(reply: list[Any], start: int, items_of: Callable[[bytes], list[T]]) -> list[T]:
+    """Return the items of a page, of the blocks that hold it."""
+    _, _, _, position, chosen, _, _, first, blocks = reply
+    items = [item for block in blocks for item in items_of(block)]
     offset = first * BLOCK_ITEMS
     if isinstance(chosen, int):
-        bodies = lines[start - offset : position - offset]
-    else:
-        bodies = [lines[index - offset] for index in chosen]
+        return items[start - offset : position - offset]
+    return [items[index - offset] for index in chosen]
+
+
+def _slice(reply: list[Any], key: SnapshotKey | None, bodies: list[bytes]) -> Slice:
+    session, meta, total, position, _, place, lowest, *_ = reply
     lowest_key = HIGHEST_KEY
     about = meta_of(meta)
     fingerprint = about.walked

@@ -17,6 +17,7 @@ import structlog
 from msgspec import Struct
 
 from api.counters.counts import ItemType
+from api.counters.near import NearCounters
 from api.cursor import Cursor, CursorCodec, Surface, bad_cursor
 from api.errors import RETRY_AFTER_SECONDS, BadCursorError, UnavailableError
 from api.limits import Limiter, Verdict, refusal
@@ -53,6 +54,7 @@ class Page(Struct, frozen=True):
     What a walk hands to a controller: items as JSON, and how they came about.
 
     `surface` is the ranking they are of; where a page goes from one into another, the simpler one.
+    `is_live` says that the items are whole and their counters of now.
     """
 
     surface: Surface
@@ -65,6 +67,7 @@ class Page(Struct, frozen=True):
     cache_hit: bool
     degraded: Degraded
     verdict: Verdict | None
+    is_live: bool = False
 
     @property
     def is_fallback(self) -> bool:
@@ -227,6 +230,43 @@ class Walks:
         walk.fall_to(standing.degraded)
         piece = await self.cut(walk, standing.snapshot, standing.position, limit)
         return await walk.page(piece, limit)
+
+    async def hit(
+        self,
+        rankings: Rankings,
+        viewer_id: int,
+        variant: str,
+        cursor: Cursor | None,
+        limit: int,
+        counters: NearCounters,
+    ) -> Page | None:
+        """
+        Return a page if one trip to Redis finds it, `is_live` if its items are whole.
+
+        When not, nothing has happened, and `first_page` or `next_page` answers. Videos only: what
+        a page of posts must not be older than is more than Redis can tell in the same trip.
+        """
+        if cursor is None:
+            walk = Walk(self, rankings, rankings[0], viewer_id, variant)
+        else:
+            walk = self._walk_of(rankings, viewer_id, cursor)
+        owner = walk.owner
+        if owner.surface.item_type != "video":
+            return None
+        hit = await self._store.read_hit(
+            owner,
+            walk.variant,
+            limit,
+            cursor,
+            oldest_ms=self._oldest_ms(owner),
+            release_ms=self._releases.released_ms,
+            counters=counters,
+        )
+        if hit is None:
+            return None
+        walk.verdict, walk.is_hit = hit.verdict, True
+        page = await walk.page(hit.page, limit)
+        return msgspec.structs.replace(page, is_live=True) if hit.is_live else page
 
     async def since(
         self, rankings: Rankings, viewer_id: int, cursor: Cursor, limit: int, cursor_text: str

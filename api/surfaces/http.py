@@ -12,13 +12,16 @@ from msgspec import Raw, Struct
 from api.auth import ViewerRequest
 from api.errors import FieldError, InvalidRequestError
 from api.limits import remember
-from api.logging import record_of
+from api.logging import RequestRecord, record_of
 from api.snapshots.walk import Page
 from api.surfaces.reader import Algorithm, FeedReader
 from api.surfaces.rows import instant_of
 from api.surfaces.schemas import FeedMeta, ReadyPage
 
-_encoder = msgspec.json.Encoder()
+encode = msgspec.json.Encoder().encode
+
+JSON = "application/json"
+CACHE_CONTROL, NOT_SHARED = "Cache-Control", "private, no-store"
 
 LONGEST_CURSOR = 512  # characters; longer is no cursor of ours, whatever it says
 
@@ -62,35 +65,37 @@ async def feed_response(
 def page_response(request: ViewerRequest, page: Page, algorithm: str) -> Response[bytes]:
     """Return a page of a walk as HTTP, and note for the log what it was."""
     remember(request.scope, page.verdict)
-    record = record_of(request.scope)
+    return json_response(page_body(record_of(request.scope), page, algorithm))
+
+
+def page_body(record: RequestRecord, page: Page, algorithm: str) -> ReadyPage:
+    """Return what is sent of a page, and note for the log what it was."""
     record.cache_hit, record.degraded, record.rows = (
         page.cache_hit,
         page.degraded,
         len(page.bodies),
     )
-    return json_response(
-        ReadyPage(
-            data=[Raw(body) for body in page.bodies],
-            has_more=page.has_more,
-            next_cursor=page.next_cursor,
-            meta=FeedMeta(
-                algo=algorithm,
-                variant=page.variant,
-                as_of=instant_of(page.as_of_ms),
-                cache_hit=page.cache_hit,
-                degraded=page.degraded,
-                fallback=page.is_fallback,
-                response_time_ms=record.elapsed_ms(),
-                total_count=page.total,
-            ),
-        )
+    return ReadyPage(
+        data=[Raw(body) for body in page.bodies],
+        has_more=page.has_more,
+        next_cursor=page.next_cursor,
+        meta=FeedMeta(
+            algo=algorithm,
+            variant=page.variant,
+            as_of=instant_of(page.as_of_ms),
+            cache_hit=page.cache_hit,
+            degraded=page.degraded,
+            fallback=page.is_fallback,
+            response_time_ms=record.elapsed_ms(),
+            total_count=page.total,
+        ),
     )
 
 
 def json_response(page: Struct) -> Response[bytes]:
     """Return a page; one viewer's must not end up in a shared cache."""
     return Response(
-        content=_encoder.encode(page),
-        media_type="application/json",
-        headers={"Cache-Control": "private, no-store"},
+        content=encode(page),
+        media_type=JSON,
+        headers={CACHE_CONTROL: NOT_SHARED},
     )

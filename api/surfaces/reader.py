@@ -80,6 +80,21 @@ class FeedReader(Generic[Algorithm]):
             await self._walks.since(rankings, viewer_id, cursor, limit, cursor_text)
         )
 
+    async def hit(self, viewer_id: int, limit: int, cursor_text: str | None) -> Page | None:
+        """
+        Return a page of the default algorithm if that takes one trip to Redis, as most do.
+
+        When not, nothing has happened: `first_page` and `next_page` say what to do. Raises
+        `BadCursorError` and `UnavailableError` like `next_page`.
+        """
+        rankings, cursor = self._rankings[self._default], None
+        if cursor_text is not None:
+            rankings, cursor = self._read(self._default, viewer_id, cursor_text, "cursor")
+        page = await self._walks.hit(
+            rankings, viewer_id, DEFAULT_VARIANT, cursor, limit, self._overlay.near
+        )
+        return page if page is None or page.is_live else await self._live(page)
+
     def _read(
         self, algorithm: Algorithm | None, viewer_id: int, text: str, field: str
     ) -> tuple[Rankings, Cursor]:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from api.counters.counts import PREFIX, ItemCounts, ItemType, item_of, key_of, pack, unpack
-from api.counters.overlay import Tail
 from api.counters.store import REBUILDS_AT_ONCE, CounterStore
+from api.counters.tail import Tail
 from api.reels.reader import live_reels
 from api.reels.schemas import COUNTERS, Reel
 from api.settings import Settings

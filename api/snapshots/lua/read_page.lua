@@ -6,8 +6,10 @@
 --       8 touched, 9 hidden users, 10 deleted items
 -- ARGV  1 requests per window (0: charge nothing), 2 'head', 'any head' or 'cursor', 3 position,
 --       4 items, 5 oldest head ms, 6 oldest release ms, 7 key prefix, 8 lock token ('' for none),
---       9 field of the viewer's mark and 10 of its position ('' when no touch matters)
--- store.py writes the constants in front: WINDOW_MS, TTL, LOCK_MS, BLOCK_ITEMS, BITS, HASHES, PLACE.
+--       9 field of the viewer's mark and 10 of its position ('' when no touch matters),
+--       11 'hit' to be told nothing, and charged nothing, unless the page is all that is asked for:
+--       found, with something behind it, of a viewer within the limit whose last write was ranked
+-- store.py writes the constants in front: WINDOW_MS, TTL, SPARE, LOCK_MS, BLOCK_ITEMS, BITS, HASHES, PLACE.
 --
 -- Found     {verdict, 1, mark, its position, session, meta, total, next position, chosen places
 --            (0: all before the next position), place, lowest place, first block, blocks, position
@@ -16,11 +18,13 @@
 -- Not found {verdict, 0, mark, its position, 1 when this caller shall rank, seen today, seen
 --            yesterday, hidden users and scores}
 -- Refused   {verdict}
+-- No hit    {}
 --
 -- Ids never become numbers here: Lua has doubles only. Places are 30 bytes, see snapshot.py.
 local verdict = {1, 0, 0, 0}
 local limit = tonumber(ARGV[1])
-if limit > 0 then
+local wants_hit = ARGV[11] == 'hit'
+if limit > 0 and not wants_hit then
     verdict = charge(KEYS[1], limit, WINDOW_MS)
     if verdict[1] == 0 then return {verdict} end
 end
@@ -56,6 +60,7 @@ end
 
 local stored = snapshot and redis.call('HMGET', snapshot, 'meta', 'places') or {}
 if not stored[2] then
+    if wants_hit then return {} end
     local shall_rank = 1
     -- Whoever ranks under another mark may have begun before a write: nobody waits for them.
     local lock = KEYS[5] .. mark
@@ -64,10 +69,6 @@ if not stored[2] then
     end
     local hidden = are_hidden and redis.call('ZRANGE', KEYS[9], 0, -1, 'WITHSCORES') or {}
     return {verdict, 0, mark, wanted_position, shall_rank, seen[1], seen[2], hidden}
-end
-
-for _, key in ipairs({snapshot, shown}) do
-    if redis.call('TTL', key) < TTL then redis.call('EXPIRE', key, TTL) end
 end
 
 local places = stored[2]
@@ -124,6 +125,20 @@ else
         position = position + 1
     end
     if #chosen > 0 then from, to = chosen[1], chosen[#chosen] end
+end
+
+if wants_hit then
+    if position >= total
+        or (session ~= '' and tonumber(ranked_position) < tonumber(wanted_position)) then
+        return {}
+    end
+    verdict = charge(KEYS[1], limit, WINDOW_MS)
+    if verdict[1] == 0 then return {} end
+end
+
+for _, key in ipairs({snapshot, shown}) do
+    -- A little longer than it has to be: or every page of a walk would set it again.
+    if redis.call('TTL', key) < TTL then redis.call('EXPIRE', key, TTL + SPARE) end
 end
 
 local place, lowest = '', ''
