@@ -27,8 +27,9 @@ from api.surfaces.reader import FeedReader
 DEFAULT_LIMIT = 40  # as of the route
 
 # Parameters as clients of ours write them. What is said otherwise, the routes read.
+_LIMIT, _CURSOR = rb"[1-9]|[1-4][0-9]|50", rb"[A-Za-z0-9_-]{1,512}"
 PLAIN_QUERY = re.compile(
-    rb"(?:limit=(?P<limit>[1-9]|[1-4][0-9]|50))?(?:(?:^|&)cursor=(?P<cursor>[A-Za-z0-9_-]{1,512}))?"
+    rb"(?:limit=(%b)(?:&|$))?(?:cursor=(%b)(?:&|$))?(?:limit=(%b)$)?" % (_LIMIT, _CURSOR, _LIMIT)
 )
 GET = HttpMethod.GET.value
 
@@ -61,12 +62,14 @@ class HitMiddleware:
         query = PLAIN_QUERY.fullmatch(scope["query_string"])
         if query is None:
             return False
-        limit, cursor = query.group("limit", "cursor")
+        limit, cursor, limit_after = query.groups()
+        if limit and limit_after:
+            return False
         try:
             viewer, _ = self._tokens.verify_header(authorization_of(scope))
             page = await feed.hit(
                 viewer.user_id,
-                int(limit) if limit else DEFAULT_LIMIT,
+                int(limit or limit_after or DEFAULT_LIMIT),
                 cursor.decode() if cursor else None,
             )
         except (UnauthenticatedError, BadCursorError, UnavailableError):
