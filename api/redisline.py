@@ -128,7 +128,7 @@ class RedisLine:
         self._pool = pool
         self._timeout_seconds = timeout_seconds
         self._scripts: list[str] = []
-        self._tracked: dict[bytes, Forget] = {}
+        self._tracked: dict[bytes, list[Forget]] = {}
         # How many messages about changes there were (count).
         self.changes = 0
         self._wire: _Wire | None = None
@@ -141,7 +141,7 @@ class RedisLine:
 
     def track(self, prefix: str, forget: Forget) -> None:
         """Have `forget` told the keys with a prefix that change; None when any may have."""
-        self._tracked[prefix.encode()] = forget
+        self._tracked.setdefault(prefix.encode(), []).append(forget)
 
     async def start(self) -> None:
         """Connect if that is possible; go on trying in the background."""
@@ -188,11 +188,11 @@ class RedisLine:
         if kind != INVALIDATE:
             return
         self.changes += 1
-        for prefix, forget in self._tracked.items():
-            if keys is None:
-                forget(None)
-            elif mine := [key for key in keys if key.startswith(prefix)]:
-                forget(mine)
+        for prefix, forgetting in self._tracked.items():
+            mine = None if keys is None else [key for key in keys if key.startswith(prefix)]
+            if mine is None or mine:
+                for forget in forgetting:
+                    forget(mine)
 
     async def _watch(self) -> None:
         """Cut a line that hangs, and open one where there is none."""

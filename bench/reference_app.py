@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.serve import serve
+from api.serve import calm_garbage_collector, serve
 from api.settings import Settings
 from api.stores import RedisStore
 
@@ -42,7 +42,9 @@ class ReferenceApp:
 
 def create_app() -> ReferenceApp:
     """Return the application; settings are read from the environment."""
-    return ReferenceApp(Settings.from_environ())
+    app = ReferenceApp(Settings.from_environ())
+    calm_garbage_collector()
+    return app
 
 
 if __name__ == "__main__":

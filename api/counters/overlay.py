@@ -17,7 +17,6 @@ class Overlay:
         self._counters = counters
         self._item_type = item_type
         self._tail = tail
-        self.near = NearCounters(counters, item_type, tail)
 
     async def live(self, bodies: Sequence[bytes]) -> list[bytes]:
         """Return the items with their counters of now, where those are known."""
@@ -30,3 +29,7 @@ class Overlay:
             else body
             for item_id, body in zip(ids, bodies, strict=True)
         ]
+
+    def near(self) -> NearCounters:
+        """Return the same counters as this process keeps them, for what is asked most."""
+        return NearCounters(self._counters, self._item_type, self._tail)

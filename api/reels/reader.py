@@ -56,4 +56,5 @@ def reels_feed(
         ReelsAlgorithm.CH: [ReelRanking(queries, cards)],
         ReelsAlgorithm.TRENDING: [TrendingRanking(queries)],
     }
-    return FeedReader(rankings, live_reels(counters), walks, cursors, cards.hydrated)
+    overlay = live_reels(counters)
+    return FeedReader(rankings, overlay, walks, cursors, cards.hydrated, overlay.near())

@@ -55,6 +55,8 @@ class RedisServer(ManagedProcess):
             "appendonly no\n"
             f"maxmemory {self.max_memory_mb}mb\n"
             "maxmemory-policy allkeys-lru\n"
+            # Workers are told of every change of a counter; one that no longer reads is let go.
+            "client-output-buffer-limit normal 64mb 16mb 10\n"
         )
 
     @property

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from api.counters.near import NearCounters
 from api.counters.overlay import Overlay
 from api.cursor import Cursor, CursorCodec, Surface, bad_cursor
 from api.snapshots.ranking import Rankings
@@ -27,6 +28,7 @@ class FeedReader(Generic[Algorithm]):
     `rankings` has the algorithm that is meant when none is asked for first. Of an algorithm's
     rankings the first is its own; the others stand in for it, and are algorithms of this feed, too.
     `hydrated` makes whole what its rankings leave open of their items, and leaves out what is gone.
+    With counters that are `near`, pages that are there already take a short way (`hit`).
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class FeedReader(Generic[Algorithm]):
         walks: Walks,
         cursors: CursorCodec,
         hydrated: Hydrated | None = None,
+        near: NearCounters | None = None,
     ) -> None:
         self._rankings = rankings
         self._default = next(iter(rankings))
@@ -52,6 +55,7 @@ class FeedReader(Generic[Algorithm]):
         self._walks = walks
         self._cursors = cursors
         self._hydrated = hydrated
+        self._near = near
 
     def algorithm_of(self, page: Page) -> Algorithm:
         """Return what ranked a page."""
@@ -87,11 +91,13 @@ class FeedReader(Generic[Algorithm]):
         When not, nothing has happened: `first_page` and `next_page` say what to do. Raises
         `BadCursorError` and `UnavailableError` like `next_page`.
         """
+        if self._near is None:
+            return None
         rankings, cursor = self._rankings[self._default], None
         if cursor_text is not None:
             rankings, cursor = self._read(self._default, viewer_id, cursor_text, "cursor")
         page = await self._walks.hit(
-            rankings, viewer_id, DEFAULT_VARIANT, cursor, limit, self._overlay.near
+            rankings, viewer_id, DEFAULT_VARIANT, cursor, limit, self._near
         )
         return page if page is None or page.is_live else await self._live(page)
 
