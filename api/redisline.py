@@ -26,6 +26,7 @@ from api.metrics import STORE_FAILURES, STORE_SECONDS
 
 UNANSWERED_MAX = 1_024  # commands under way (count)
 RECONNECT_SECONDS = 1.0
+LOOKS_PER_TIMEOUT = 4
 
 # Looked up once: every hit counts in them.
 _SECONDS = STORE_SECONDS.labels("redis")
@@ -81,9 +82,11 @@ class _Wire(asyncio.Protocol):
         self._transport.write(b"".join(self._unsent))
         self._unsent.clear()
 
-    def oldest_since(self) -> float:
-        """Return since when the oldest command waits (`time.monotonic`); now when none does."""
-        return self._unanswered[0][1] if self._unanswered else time.monotonic()
+    def overdue(self, seconds: float) -> asyncio.Future[tuple[Reply, int]] | None:
+        """Return the oldest command if it waits for longer than that."""
+        if self._unanswered and time.monotonic() - self._unanswered[0][1] > seconds:
+            return self._unanswered[0][0]
+        return None
 
     def cut(self) -> None:
         if self._transport is not None:
@@ -120,7 +123,7 @@ class RedisLine:
     """
     The shared connection, opened again when it is lost, with scripts loaded.
 
-    A command that has no answer within `redis_timeout_ms` takes the line down, and everything that
+    A command that has no answer within some `redis_timeout_ms` takes the line down, and everything that
     waits on it: behind an answer that does not come, none comes.
     """
 
@@ -196,13 +199,18 @@ class RedisLine:
 
     async def _watch(self) -> None:
         """Cut a line that hangs, and open one where there is none."""
+        overdue: asyncio.Future[tuple[Reply, int]] | None = None
         while not self._is_stopping:
             if self._wire is None or not self._wire.is_open:
                 if not await self._connect():
                     await asyncio.sleep(RECONNECT_SECONDS)
-            elif time.monotonic() - self._wire.oldest_since() > self._timeout_seconds:
-                self._wire.cut()
-            await asyncio.sleep(self._timeout_seconds / 4)
+            else:
+                before, overdue = overdue, self._wire.overdue(self._timeout_seconds)
+                # At the second look: after a process had no time itself, the answer may be there,
+                # and is read in between.
+                if overdue is not None and overdue is before:
+                    self._wire.cut()
+            await asyncio.sleep(self._timeout_seconds / LOOKS_PER_TIMEOUT)
 
     async def _connect(self) -> bool:
         """Open a connection and make it ready; says whether that went well."""
