@@ -123,8 +123,8 @@ class RedisLine:
     """
     The shared connection, opened again when it is lost, with scripts loaded.
 
-    A command that has no answer within some `redis_timeout_ms` takes the line down, and everything that
-    waits on it: behind an answer that does not come, none comes.
+    A command that has no answer within some `redis_timeout_ms` takes the line down, and everything
+    that waits on it: behind an answer that does not come, none comes.
     """
 
     def __init__(self, pool: ConnectionPool, timeout_seconds: float) -> None:
