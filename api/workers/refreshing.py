@@ -6,7 +6,7 @@ say `refresh_after_landing` are refreshed here: at once after rows have landed i
 made of, those that are made of others after those. Their own `refresh_seconds` remain for what
 nobody tells, and for a machine on which this does not run.
 
-It rests for half as long as a refresh took, so that a large catalogue is refreshed less often and
+It rests for as long as a refresh took, so that a large catalogue is refreshed less often and
 not all the time, and never refreshes more often than every `SHORTEST_SECONDS`. Twice at once is
 harmless.
 
@@ -45,7 +45,7 @@ from api.workers.patience import retrying
 from api.workers.stopping import told_to_stop
 
 SHORTEST_SECONDS = 0.15  # from the beginning of one refresh to that of the next
-RESTS_PER_REFRESH = 0.5  # of the time a refresh took (ratio)
+RESTS_PER_REFRESH = 1.0  # of the time a refresh took (ratio)
 # Without word from the landing worker: how long one waits for it, and how often one refreshes when
 # there is none to expect (Redis is away, or Kafka lands).
 SILENT_SECONDS = 1.0
