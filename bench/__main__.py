@@ -80,9 +80,9 @@ def list_benchmarks(as_json: AsJson = False) -> None:
 def run(
     names: Annotated[list[str], typer.Argument(help="What to measure, in this order.")],
     quick: Quick = False,
-    only_tell: Annotated[
-        bool, typer.Option("--only-tell", help="Keep no file.", hidden=True)
-    ] = False,
+    into: Annotated[
+        Path | None, typer.Option(help="Write what was found here and nowhere else.", hidden=True)
+    ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -92,11 +92,15 @@ def run(
     world = world_of(settings)
     results = []
     for benchmark in chosen:
-        if not only_tell:
+        if into is None:
             say(f"measuring {benchmark.name}: {benchmark.what}")
         results.append(carry_out(benchmark, settings, system, is_quick=quick))
     name = names[0] if len(names) == 1 else "run"
-    finish(record(name, "", results, world=world, is_quick=quick), as_json, is_kept=not only_tell)
+    found = record(name, "", results, world=world, is_quick=quick)
+    if into is None:
+        finish(found, as_json)
+    else:
+        into.write_bytes(msgspec.json.encode(found))
 
 
 @app.command("all")
@@ -296,10 +300,9 @@ def measured_in(
     return kept
 
 
-def finish(kept: Record, as_json: bool, *, is_kept: bool = True) -> None:
+def finish(kept: Record, as_json: bool) -> None:
     """Keep a run and tell of it; raises `Exit` when something was not measured, or lost."""
-    if is_kept:
-        say(f"kept in {keep(kept).relative_to(ROOT)}")
+    say(f"kept in {keep(kept).relative_to(ROOT)}")
     if as_json:
         out.print(msgspec.json.format(msgspec.json.encode(kept)).decode(), markup=False)
     else:

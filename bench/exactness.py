@@ -13,7 +13,13 @@ from msgspec import Struct
 from api.settings import Settings
 from tests.clickhouse.equality import EVENTS, ROLLUPS, Pair, Said, differences, said
 
-USER_ROLLUPS = frozenset({"user_author_90d", "user_watch_history"})
+# Rollups by viewer, and the column that says which.
+VIEWERS = {
+    EVENTS.name: "user_id",
+    "user_author_90d": "user_id",
+    "user_watch_history": "user_id",
+    "viewer_facts": "viewer_id",
+}
 # Times of the other rollups; hours where not said.
 TIMES = {"post_actors_1m": "at_minute"}
 
@@ -78,11 +84,12 @@ class Scope(Struct, frozen=True):
     def of(self, pair: Pair) -> Pair:
         """Return the question about this run alone; about everybody, where viewers are no key."""
         name, postgres, clickhouse = pair.name, pair.postgres, pair.clickhouse
-        viewers = f"user_id between {self.viewers.start} and {self.viewers.stop - 1}"
+        among = f"between {self.viewers.start} and {self.viewers.stop - 1}"
         first, last = (int(hour.timestamp()) for hour in self.hours)
         in_time = f"event_time >= to_timestamp({first}) and event_time < to_timestamp({last})"
-        if name in USER_ROLLUPS or name == EVENTS.name:
-            here, there = f"{viewers} and {in_time}", viewers
+        if name in VIEWERS:
+            here = f"user_id {among} and {in_time}"
+            there = f"{VIEWERS[name]} {among}"
         else:
             at = TIMES.get(name, "hour")
             here, there = in_time, f"{at} >= toDateTime({first}) and {at} < toDateTime({last})"

@@ -65,25 +65,29 @@ def carry_out(
 
 def in_its_own_process(benchmark: Benchmark, system: System, *, is_quick: bool) -> Result:
     """Have another process measure one thing, and end it, and all it started, when time is up."""
-    arguments = ["run", benchmark.name, "--data-dir", str(system.data_dir), "--json", "--only-tell"]
     began_at, began = datetime.now(UTC), time.perf_counter()
     limit = benchmark.limit_seconds + START_SECONDS
     load = os.getloadavg()[0]
-    with subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "bench", *arguments, *(["--quick"] if is_quick else [])],
-        cwd=ROOT,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    ) as child:
-        try:
-            told, _ = child.communicate(timeout=limit)
-            why = f"ended with {child.returncode} and told nothing"
-        except subprocess.TimeoutExpired:
-            told, why = b"", f"took more than {limit:.0f} s"
-        finally:
-            end_group(child)
+    with tempfile.TemporaryDirectory(prefix="nova-bench-") as folder:
+        path = Path(folder) / "result.json"
+        arguments = ["run", benchmark.name, "--data-dir", str(system.data_dir), "--into", str(path)]
+        with subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "bench", *arguments, *(["--quick"] if is_quick else [])],
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            # What is written there is a log; results alone go to our stdout.
+            stdout=sys.stderr,
+            start_new_session=True,
+        ) as child:
+            try:
+                child.wait(limit)
+                why = f"ended with {child.returncode} and told nothing"
+            except subprocess.TimeoutExpired:
+                why = f"took more than {limit:.0f} s"
+            finally:
+                end_group(child)
+        told = path.read_bytes() if path.exists() else b""
     try:
         (result,) = msgspec.json.decode(told, type=Record).results
     except (msgspec.MsgspecError, ValueError):

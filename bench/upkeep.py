@@ -171,7 +171,7 @@ def warming(run: Run) -> Measured:
     plan = live_plan(run, signed, rounds * (PAUSE_SECONDS + WARM_SECONDS) / 2)
     clients = Clients("bench.openloop", [plan], run.folder)
     took: list[float] = []
-    made = 0
+    made = failed = 0
     spans: list[tuple[float, float]] = []
     with clients.ready():
         clients.begin()
@@ -181,6 +181,7 @@ def warming(run: Run) -> Measured:
             warmed = asyncio.run(warm(run.settings, rest[number * each : (number + 1) * each]))
             ended = time.perf_counter()
             made += warmed.ranked
+            failed += warmed.failed
             took.append(ended - started)
             spans.append((started - began, ended - began))
             time.sleep(PAUSE_SECONDS)
@@ -217,7 +218,8 @@ def warming(run: Run) -> Measured:
             "p95_of_before": figures[1].p95_ms / (figures[0].p95_ms or 1.0),
             "errors": sum(figure.errors for figure in figures),
         },
-        wrong="" if made == rounds * each else f"{made} of {rounds * each} viewers were warmed",
+        notes=[f"{made} of {rounds * each} viewers were ranked, {failed} were not"],
+        wrong=f"{failed} of {rounds * each} viewers were not ranked" if failed else "",
     )
 
 
