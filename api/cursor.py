@@ -10,6 +10,7 @@ from binascii import Error as Base64Error
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -23,6 +24,7 @@ MICROSECOND = timedelta(microseconds=1)
 VERSION = 2
 LONGEST_VARIANT = 32  # bytes; keeps the longest cursor at 128 characters
 SIGNATURE_BYTES = 16
+VIEWER_TAGS_MAX = 10_000  # kept per process (count)
 
 # version, surface, issued at (s), viewer tag, session, generation, position, as_of (ms),
 # fingerprint, lowest height, lowest id, flags, length of the variant that follows
@@ -55,7 +57,7 @@ class Surface(IntEnum):
     POSTS = 3
     POSTS_TIMELINE = 4
 
-    @property
+    @cached_property
     def slug(self) -> str:
         """Name for keys, logs and metrics."""
         return self.name.lower().replace("_", "-")
@@ -143,6 +145,8 @@ class CursorCodec:
     ) -> None:
         self._key = hmac.digest(secret.encode(), b"nova-feed cursor signature", "sha256")
         self._viewer_key = hmac.digest(secret.encode(), b"nova-feed cursor viewer", "sha256")
+        # A viewer comes again for the next page; a tag takes as long as a signature.
+        self._viewer_tag = lru_cache(VIEWER_TAGS_MAX)(self._tag_of_viewer)
         self._lifetime_seconds = lifetime_seconds
         self._clock = clock
 
@@ -276,7 +280,7 @@ class CursorCodec:
     def _sign(self, payload: bytes) -> bytes:
         return hmac.digest(self._key, payload, "sha256")[:SIGNATURE_BYTES]
 
-    def _viewer_tag(self, viewer_id: int) -> int:
+    def _tag_of_viewer(self, viewer_id: int) -> int:
         digest = hmac.digest(self._viewer_key, viewer_id.to_bytes(8, "big"), "sha256")
         return int.from_bytes(digest[:4], "big")
 

@@ -8,8 +8,8 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Any, TextIO
-from uuid import uuid4
 
 import msgspec
 import structlog
@@ -205,5 +205,5 @@ def request_id_of(scope: Scope) -> str:
     """Return the client's request id when it is sane, else a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id":
-            return value.decode() if SANE_REQUEST_ID.fullmatch(value) else uuid4().hex
-    return uuid4().hex
+            return value.decode() if SANE_REQUEST_ID.fullmatch(value) else token_hex(16)
+    return token_hex(16)
