@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
+from api.counters.overlay import Counted
 from api.optional import OptionalReads
 from api.reels.addresses import Addresses
 from api.reels.schemas import Reel
@@ -32,7 +33,13 @@ CARDS_AT_ONCE = 4  # reads of cards of a process (count)
 CARDS_TOGETHER = 2_000  # cards of one read (count)
 
 Card = Mapping[str, Any]  # the columns of `sql/cards.sql`
-Cards = Mapping[int, Card]  # by video
+
+
+class Cards(NamedTuple):
+    """Cards by video, and whether their counters are Postgres' own of now."""
+
+    by_video: Mapping[int, Card]
+    are_counted: bool
 
 
 class Outline(Struct, frozen=True, array_like=True):
@@ -107,11 +114,14 @@ class ReelCards:
 
     async def of(self, video_ids: Sequence[int]) -> Cards:
         """Return the cards of public videos; raises `StoreUnavailableError`."""
-        cards: dict[int, Card] = {}
+        by_video: dict[int, Card] = {}
+        are_counted = True
         ids = list(dict.fromkeys(video_ids))
         for start in range(0, len(ids), CARDS_TOGETHER):
-            cards |= await self._read(ids[start : start + CARDS_TOGETHER])
-        return cards
+            cards = await self._read(ids[start : start + CARDS_TOGETHER])
+            by_video |= cards.by_video
+            are_counted &= cards.are_counted
+        return Cards(by_video, are_counted)
 
     async def close(self) -> None:
         """Let reads under way finish; each is bounded by the timeout of Postgres."""
@@ -124,10 +134,12 @@ class ReelCards:
             return list(bodies)
         cards = await self.of([outline.video_id for outline in outlines.values()])
         reels = {
-            body: reel_of(outline, cards[outline.video_id], self._addresses)
+            body: reel_of(outline, card, self._addresses)
             for body, outline in outlines.items()
-            if outline.video_id in cards
+            if (card := cards.by_video.get(outline.video_id)) is not None
         }
+        if cards.are_counted:
+            reels = {body: Counted(reel) for body, reel in reels.items()}
         return [reels.get(body) if body in outlines else body for body in bodies]
 
     async def _read(self, video_ids: list[int]) -> Cards:
@@ -136,8 +148,8 @@ class ReelCards:
             return await self._reads.run(lambda: self._from_postgres(parameters))
         except StoreUnavailableError:
             rows = rows_of(await self._clickhouse.query(CLICKHOUSE_CARDS, parameters))
-            return {row["video_id"]: row for row in rows}
+            return Cards({row["video_id"]: row for row in rows}, are_counted=False)
 
     async def _from_postgres(self, parameters: Mapping[str, Any]) -> Cards:
         rows = await self._postgres.rows(POSTGRES_CARDS, parameters)
-        return {row["video_id"]: row for row in rows}
+        return Cards({row["video_id"]: row for row in rows}, are_counted=True)

@@ -87,6 +87,7 @@ async def warming(settings: Settings) -> AsyncIterator[Warmer]:
         clickhouse_pool_max=1,
         clickhouse_timeout_ms=TIMEOUT_MS,
         clickhouse_wait_ms=TIMEOUT_MS,
+        cards_timeout_ms=TIMEOUT_MS,
     )
     stores = Stores(settings)
     limiter = Limiter(stores.redis, settings.rate_limit_per_minute)

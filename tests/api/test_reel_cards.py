@@ -8,7 +8,9 @@ from datetime import timedelta
 import msgspec
 import psycopg
 import pytest
+import redis
 
+from api.counters.counts import PREFIX
 from api.reels.cards import ReelCards
 from api.reels.ranking import WITH_CARDS
 from api.settings import Settings
@@ -50,8 +52,9 @@ async def test_both_stores_have_the_same_cards(settings: Settings, catalogue: Ca
     try:
         await postgres.open()
         await nobody.open()
-        known = {video: dict(card) for video, card in (await cards.of(asked)).items()}
-        assert {video: dict(card) for video, card in (await others.of(asked)).items()} == known
+        known, are_counted = await cards.of(asked)
+        assert are_counted
+        assert await others.of(asked) == (known, False)
         assert set(known) == {engaged, untouched}
         assert known[engaged]["completion_rate"] == 5 / 9
         assert known[untouched]["view_count"] == 0
@@ -109,3 +112,17 @@ async def test_pages_below_the_first_have_cards_as_long_as_a_store_has(
         )
         assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
         assert (await page(api, viewer, limit=50))["data"] == first["data"]
+
+
+async def test_who_was_just_ranked_needs_no_counters_and_who_has_a_snapshot_does(
+    settings: Settings, bearer: Token
+) -> None:
+    async with serving(settings) as api:
+        viewer = bearer(new_id())
+        with redis.Redis.from_url(settings.redis_url) as client:
+            first = await page(api, viewer, limit=30)
+            assert client.keys(f"{PREFIX}*") == []
+            kept = await page(api, viewer, limit=30)
+            assert kept["meta"]["cache_hit"]
+            assert len(client.keys(f"{PREFIX}*")) == len(first["data"]) == 30
+            assert kept["data"] == first["data"]
