@@ -29,6 +29,7 @@ from bench.world import NoWorldError, world_of
 SEED = 20_261_121
 
 HIT_VIEWERS = 1_000
+HIT_VIEWERS_LEAST = 200  # of a quick run: fewer would reach their rate limits
 HIT_CONNECTIONS = 32
 HIT_ROUNDS = 2  # of service and bare handler in turn (count)
 # Within a viewer's rate limit, and before the snapshots are a minute old.
@@ -132,7 +133,10 @@ def hit(run: Run, surface: Surface) -> Measured:
     Both are served by the same server, with as many workers, to the same client.
     """
     settings = run.settings
-    signed = tokens(settings, viewers(settings, run.count(HIT_VIEWERS), surface.item_type))
+    signed = tokens(
+        settings,
+        viewers(settings, max(run.count(HIT_VIEWERS), HIT_VIEWERS_LEAST), surface.item_type),
+    )
     asks = [get(surface.path, token) for token in signed.values()]
     seconds = run.seconds(HIT_SECONDS)
     rounds = 1 if run.is_quick else HIT_ROUNDS
