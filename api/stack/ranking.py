@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import time
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import clickhouse_connect
+import msgspec
+from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from api.stack.dbt import ROOT, dbt
@@ -49,13 +53,48 @@ def build_ranking(clickhouse_url: str, data_dir: Path) -> bool:
     if built.returncode:
         tail = "\n".join(built.stdout.decode(errors="replace").splitlines()[-40:])
         raise StartError(f"dbt build failed:\n{tail}")
+    drop_forgotten(clickhouse_url, data_dir / "dbt" / "manifest.json")
     stamp.write_text(wanted)
     return True
 
 
-# Models that one another are made of: sig_video__totals, video_signals, trending_reels,
-# cand_list__videos (count).
-LONGEST_CHAIN = 4
+class Node(msgspec.Struct):
+    """A model, seed or test of the dbt project."""
+
+    resource_type: str
+    name: str
+
+
+class Manifest(msgspec.Struct):
+    """What `dbt build` leaves behind of the project it built, as far as it is read here."""
+
+    nodes: dict[str, Node]
+
+
+# The macro `record_release` makes it.
+NOT_A_MODEL = "ranking_releases"
+
+
+def drop_forgotten(clickhouse_url: str, manifest: Path) -> list[str]:
+    """
+    Drop what dbt once built and the project no longer has; returns its names.
+
+    Otherwise ClickHouse goes on refreshing models that nobody reads. `nova` is dbt's alone.
+    """
+    nodes = msgspec.json.decode(manifest.read_bytes(), type=Manifest).nodes.values()
+    names = {node.name for node in nodes if node.resource_type in ("model", "seed")}
+    kept = {NOT_A_MODEL, *names, *(f"{name}_mv" for name in names)}
+    with clickhouse_connect.get_client(dsn=clickhouse_url) as client:
+        found = client.query(
+            # What refreshes a table goes before the table.
+            "select name, engine from system.tables where database = 'nova'"
+            " order by engine != 'MaterializedView', name"
+        ).result_rows
+        forgotten = [(name, engine) for name, engine in found if name not in kept]
+        for name, engine in forgotten:
+            kind = "dictionary" if engine == "Dictionary" else "table"
+            client.command(f"drop {kind} if exists nova.`{name}` sync")
+    return [name for name, _ in forgotten]
 
 
 def is_built(clickhouse_url: str) -> bool:
@@ -68,30 +107,49 @@ def refresh_ranking(clickhouse_url: str, seconds: float = 120.0) -> int:
     """
     Refresh every precomputed model now, instead of at its next turn; returns how many there are.
 
-    Each is refreshed as often as the longest chain among them needs, until nothing it reads was
-    refreshed after it: the number of passes is small, and the order need not be known. Dictionaries
-    are loaded anew at the end; none is made of another.
+    One after the other, each after what it is made of; dictionaries are loaded anew.
     """
     deadline = time.monotonic() + seconds
-    with clickhouse_connect.get_client(dsn=clickhouse_url) as client:
-        views = [
-            str(row[0])
-            for row in client.query(
-                "select view from system.view_refreshes where database = 'nova' order by view"
-            ).result_rows
-        ]
-        for _ in range(LONGEST_CHAIN):
-            for view in views:
-                client.command(f"system refresh view nova.`{view}`")
-            for view in views:
-                try:
-                    client.command(f"system wait view nova.`{view}`")
-                except ClickHouseError as exc:
-                    raise StartError(f"model {view} could not be refreshed") from exc
-                if time.monotonic() > deadline:
-                    raise StartError(f"models were not refreshed within {seconds:.0f} s")
-        for dictionary in client.query(
-            "select name from system.dictionaries where database = 'nova' order by name"
-        ).result_columns[0]:
-            client.command(f"system reload dictionary nova.`{dictionary}`")
-    return len(views)
+    steps = 0
+    with clickhouse_connect.get_client(dsn=clickhouse_url, send_receive_timeout=seconds) as client:
+        for name, engine in in_order_of_making(client):
+            if engine == "Dictionary":
+                client.command(f"system reload dictionary nova.`{name}`")
+                continue
+            client.command(f"system refresh view nova.`{name}_mv`")
+            try:
+                client.command(f"system wait view nova.`{name}_mv`")
+            except ClickHouseError as exc:
+                raise StartError(f"model {name} could not be refreshed") from exc
+            if time.monotonic() > deadline:
+                raise StartError(f"models were not refreshed within {seconds:.0f} s")
+            steps += 1
+    return steps
+
+
+def in_order_of_making(client: Client) -> list[tuple[str, str]]:
+    """Return the refreshed tables and dictionaries of `nova`, what they are made of first."""
+    queries: dict[str, str] = {}
+    engines: dict[str, str] = {}
+    for name, engine, query in client.query(
+        "select name, engine, if(engine = 'Dictionary', create_table_query, as_select)"
+        " from system.tables where database = 'nova'"
+    ).result_rows:
+        is_view = engine == "MaterializedView"
+        model = name.removesuffix("_mv") if is_view else name
+        # A refreshed table has no query of its own; the view that writes it has.
+        if query:
+            queries[model], engines[model] = query, engine
+    made_of = {
+        model: {
+            other
+            for other in re.findall(r"\bnova`?\.`?(\w+)", query)
+            if other in queries and other != model
+        }
+        for model, query in queries.items()
+    }
+    return [
+        (model, engines[model])
+        for model in TopologicalSorter(made_of).static_order()
+        if engines[model] in ("MaterializedView", "Dictionary")
+    ]

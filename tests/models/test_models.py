@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import clickhouse_connect
+import msgspec
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from api.importing.sample import generate_sample
 from api.stack.dbt import dbt
+from api.stack.ranking import drop_forgotten, in_order_of_making
 from api.stack.redis import RedisServer
 from api.workers.landing import land_until_settled
 from tests.conftest import settings_on
@@ -151,3 +153,45 @@ def test_a_broken_contract_is_not_served(world: World, project: Project):
     assert code == 1
     assert "contract" in words.lower()
     assert order_of(world) == before
+
+
+def test_what_is_no_longer_a_model_is_dropped(world: World, built: str, tmp_path: Path):
+    manifest = tmp_path / "manifest.json"
+    names = {
+        row[0].removesuffix("_mv")
+        for row in world.clickhouse.query(
+            "select name from system.tables where database = 'nova'"
+        ).result_rows
+    }
+    nodes = {name: {"resource_type": "model", "name": name} for name in names}
+    nodes["a test"] = {"resource_type": "test", "name": "old_videos"}
+    manifest.write_bytes(msgspec.json.encode({"nodes": nodes}))
+    for statement in (
+        "create table nova.old_videos (id UInt64) order by id",
+        "create materialized view nova.old_videos_mv refresh every 1 hour to nova.old_videos"
+        " as select toUInt64(1) as id",
+        "create view nova.old_feed as select * from nova.old_videos",
+        "create dictionary nova.dict_old (id UInt64, n UInt64) primary key id"
+        " source(clickhouse(db 'nova' table 'old_videos')) layout(hashed()) lifetime(0)",
+    ):
+        world.clickhouse.command(statement)
+
+    dropped = drop_forgotten(world.url, manifest)
+
+    assert sorted(dropped) == ["dict_old", "old_feed", "old_videos", "old_videos_mv"]
+    left = world.clickhouse.query("select name from system.tables where database = 'nova'")
+    assert {row[0].removesuffix("_mv") for row in left.result_rows} == names
+    assert drop_forgotten(world.url, manifest) == []
+
+
+def test_models_are_refreshed_after_what_they_are_made_of(world: World, built: str):
+    order = [name for name, _ in in_order_of_making(world.clickhouse)]
+    for earlier, later in (
+        ("sig_video__totals", "video_signals"),
+        ("video_signals", "dict_video_signals"),
+        ("video_signals", "trending_reels"),
+        ("trending_reels", "cand_list__videos"),
+        ("cand_list__videos", "dict_candidate_lists"),
+        ("post_cards", "cand_post__by_author"),
+    ):
+        assert order.index(earlier) < order.index(later)
