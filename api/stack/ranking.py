@@ -44,7 +44,7 @@ def build_ranking(clickhouse_url: str, data_dir: Path) -> bool:
     if stamp.exists() and stamp.read_text() == wanted and is_built(clickhouse_url):
         return False
     built = dbt(
-        ["build", "--exclude-resource-type", "unit_test"],
+        ["--write-json", "build", "--exclude-resource-type", "unit_test"],
         clickhouse_url,
         target_path=data_dir / "dbt",
         stdout=subprocess.PIPE,

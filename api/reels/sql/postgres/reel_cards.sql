@@ -10,4 +10,4 @@ select
     like_count,
     share_count,
     comment_count
-from app.reel_cards(%(video_ids)s::bigint[])
+from app.reel_cards(%(video_ids)s::bigint[]) -- noqa: PRS
