@@ -86,9 +86,10 @@ def drop_forgotten(clickhouse_url: str, manifest: Path) -> list[str]:
     kept = {NOT_A_MODEL, *names, *(f"{name}_mv" for name in names)}
     with clickhouse_connect.get_client(dsn=clickhouse_url) as client:
         found = client.query(
-            # What refreshes a table goes before the table.
+            # What refreshes a table goes before the table, and so does a dictionary that is loaded
+            # from it: ClickHouse drops no table that one depends on.
             "select name, engine from system.tables where database = 'nova'"
-            " order by engine != 'MaterializedView', name"
+            " order by engine not in ('MaterializedView', 'Dictionary'), name"
         ).result_rows
         forgotten = [(name, engine) for name, engine in found if name not in kept]
         for name, engine in forgotten:

@@ -171,14 +171,14 @@ def test_what_is_no_longer_a_model_is_dropped(world: World, built: str, tmp_path
         "create materialized view nova.old_videos_mv refresh every 1 hour to nova.old_videos"
         " as select toUInt64(1) as id",
         "create view nova.old_feed as select * from nova.old_videos",
-        "create dictionary nova.dict_old (id UInt64, n UInt64) primary key id"
+        "create dictionary nova.old_videos_dict (id UInt64, n UInt64) primary key id"
         " source(clickhouse(db 'nova' table 'old_videos')) layout(hashed()) lifetime(0)",
     ):
         world.clickhouse.command(statement)
 
     dropped = drop_forgotten(world.url, manifest)
 
-    assert sorted(dropped) == ["dict_old", "old_feed", "old_videos", "old_videos_mv"]
+    assert sorted(dropped) == ["old_feed", "old_videos", "old_videos_dict", "old_videos_mv"]
     left = world.clickhouse.query("select name from system.tables where database = 'nova'")
     assert {row[0].removesuffix("_mv") for row in left.result_rows} == names
     assert drop_forgotten(world.url, manifest) == []
