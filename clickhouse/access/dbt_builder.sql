@@ -7,6 +7,10 @@ grant -- noqa: PRS
 select, insert, alter, create, drop, truncate, optimize, show, dictGet, system views
 on nova.* to nova_dbt_builder;
 
+-- A build ends with its dictionaries loaded. They can only be granted all together.
+grant -- noqa: PRS
+system reload dictionary on *.* to nova_dbt_builder;
+
 grant create temporary table on *.* to nova_dbt_builder;
 
 grant select on system.* to nova_dbt_builder;
