@@ -30,7 +30,7 @@ class Counted(Struct, frozen=True, kw_only=True):
 
 
 class FeedPost(Counted, frozen=True):
-    """One post in a feed; `COUNTERS` stay its last fields (api/counters/overlay.py)."""
+    """One post in a feed; `COUNTERS` stay its last fields (api/counters/tail.py)."""
 
     post_id: Id
     author_id: Id

@@ -20,7 +20,7 @@ class ReelsAlgorithm(StrEnum):
 
 
 class Reel(Struct, frozen=True):
-    """One short video in a feed; `COUNTERS` stay its last fields (api/counters/overlay.py)."""
+    """One short video in a feed; `COUNTERS` stay its last fields (api/counters/tail.py)."""
 
     id: Id
     creator_id: Id

@@ -7,15 +7,12 @@
     25 ms of planning in the middle of a large query, its text next to nothing. Building such a
     view builds what is downstream of it too (`dbt build -s view+`).
     `bind` gives arguments a fixed value: two views can share one body and differ in what they
-    ask for.
-    `in_place_of` names ephemeral models that this view reads others for, of the same columns: two
-    views can share their last steps and differ in the first. A comment that refs the others, before
-    anything that reads them, makes dbt write them out. -#}
+    ask for. -#}
 {%- materialization parameterized_view, adapter='clickhouse' -%}
     {%- set target_relation = this.incorporate(type='view') -%}
     {%- set query = with_arguments(
         without_views(
-            subqueries(with_other_models(sql, config.get('in_place_of', {}))),
+            subqueries(sql),
             config.get('inline_views', [])
         ),
         config.get('bind', {})
@@ -31,17 +28,6 @@
     {{ run_hooks(post_hooks) }}
     {{ return({'relations': [target_relation]}) }}
 {%- endmaterialization -%}
-
-{#- The same query reading other ephemeral models: the name to read by the name that stands there. -#}
-{%- macro with_other_models(sql, names) -%}
-    {%- set ns = namespace(sql=sql) -%}
-    {%- for name, other in names.items() -%}
-        {%- set ns.sql = modules.re.sub(
-            '\\b(from|join)(\\s+`?__dbt__cte__)' ~ name ~ '\\b', '\\1\\2' ~ other, ns.sql
-        ) -%}
-    {%- endfor -%}
-    {{ return(ns.sql) }}
-{%- endmacro -%}
 
 {#- The same query with a value in place of each argument named in `values`. -#}
 {%- macro with_arguments(sql, values) -%}

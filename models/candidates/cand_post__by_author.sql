@@ -1,5 +1,5 @@
 -- Every public post of the window, next to the others of its author, newest first: one short read
--- per author. Laid out as cand_video__by_creator is, for the same reasons.
+-- per author. Parts are compact and blocks small, because many authors are many places to seek.
 {{ config(
     materialized='refreshed_table',
     refresh_seconds=var('post_refresh_seconds'),
