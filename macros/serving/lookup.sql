@@ -1,18 +1,27 @@
-{#- What a dictionary has under a key: one column, or a tuple of several; default values of their
-    types when it has nothing. A dictionary of two key columns is asked with a tuple.
+{#- What a dictionary has under a key: one column, or a tuple of several; `otherwise`, or default values
+    of their types, when it has nothing. A dictionary of two key columns is asked with a tuple.
 
     A unit test gives the dictionary as rows, which are gone through instead. -#}
-{%- macro lookup(dictionary, columns, key, keys) -%}
+{%- macro lookup(dictionary, columns, key, keys, otherwise=none) -%}
 {%- set values = columns if columns is string else '(' ~ columns | join(', ') ~ ')' -%}
 {%- set names = "'" ~ columns ~ "'" if columns is string else "('" ~ columns | join("', '") ~ "')" -%}
 {%- if '__dbt__cte__' in dictionary | string -%}
-arrayFirst(
-        row -> row.1 = {{ key }},
-        (
-            select groupArray(({{ keys if keys is string else '(' ~ keys | join(', ') ~ ')' }}, {{ values }}))
-            from {{ dictionary }}
+{%- set rows -%}
+arrayFilter(
+            row -> row.1 = {{ key }},
+            (
+                select groupArray(({{ keys if keys is string else '(' ~ keys | join(', ') ~ ')' }}, {{ values }}))
+                from {{ dictionary }}
+            )
         )
-    ).2
+{%- endset -%}
+{%- if otherwise -%}
+if(empty({{ rows }}), {{ otherwise }}, {{ rows }}[1].2)
+{%- else -%}
+{{ rows }}[1].2
+{%- endif -%}
+{%- elif otherwise -%}
+dictGetOrDefault('{{ dictionary.schema }}.{{ dictionary.identifier }}', {{ names }}, {{ key }}, {{ otherwise }})
 {%- else -%}
 dictGet('{{ dictionary.schema }}.{{ dictionary.identifier }}', {{ names }}, {{ key }})
 {%- endif -%}
@@ -43,26 +52,21 @@ dictGet('{{ dictionary.schema }}.{{ dictionary.identifier }}', {{ names }}, {{ k
 {{ lookup(ref('dict_video_signals'), 'published_at', video_id, keys='video_id') }}
 {%- endmacro -%}
 
-{#- The first `limit` of a list, the greatest first. -#}
-{%- macro first_of(list, limit) -%}
-arraySlice(arrayReverseSort({{ list }}), 1, {{ limit }})
-{%- endmacro -%}
-
-{#- Of (video, source), those the viewer may be shown, each once where it comes first, as (video,
-    source, signals). What has source 0 only keeps others away. -#}
-{%- macro may_be_shown(videos) -%}
-arrayFilter(
-            video ->
-                video.3.5 = 1
-                and video.3.2 <= as_of
-                and not has(excluded_creators, video.3.1),
-            arrayMap(
-                video -> (video.1, video.2, {{ signals_of('video.1') }}),
-                arrayFilter(
-                    (video, nth) -> nth = 1 and video.2 != 0,
-                    {{ videos }},
-                    arrayEnumerateUniq({{ videos }}.1)
-                )
-            )
-        )
+{#- The weights of a variant, in the order of the signals of `weighted_mean`; of `default` when nobody
+    defined it. -#}
+{%- macro weights_of(variant) -%}
+{%- set weights = [
+    'weight_freshness',
+    'weight_completion',
+    'weight_engagement',
+    'weight_affinity',
+    'weight_deep_model',
+] -%}
+{{ lookup(
+            ref('dict_ranking_weights'),
+            weights,
+            variant,
+            keys='variant',
+            otherwise=lookup(ref('dict_ranking_weights'), weights, "'default'", keys='variant'),
+        ) }}
 {%- endmacro -%}

@@ -85,35 +85,6 @@ served as (
 )
 {%- endmacro -%}
 
-{#- Places, item by item, best first: each takes the earliest free place a window behind the item
-    ahead of it. Behind the last place there are as many again, for those who find none.
-
-    The fold carries a text with a mark per place ('.' is free: `position` finds the next, `overlay`
-    takes it) and the places so far. Places begin at `window`, so that an item with none ahead of it
-    (rank 0, at "place" 0) may have the first. -#}
-{%- macro places_behind(ranks_ahead, last_rank, window) -%}
-arrayPopFront(arrayFold(
-            (state, rank_ahead) -> (
-                overlay(state.1, '#', {{ earliest_place('state', 'rank_ahead', last_rank, window) }}),
-                arrayPushBack(state.2, {{ earliest_place('state', 'rank_ahead', last_rank, window) }})
-            ),
-            {{ ranks_ahead }},
-            (
-                concat(repeat('#', {{ window }} - 1), repeat('.', 2 * {{ last_rank }})),
-                [toUInt64(0)]
-            )
-        ).2)
-{%- endmacro -%}
-
-{#- The earliest free place a window behind the place of `rank_ahead`. -#}
-{%- macro earliest_place(state, rank_ahead, last_rank, window) -%}
-position(
-                    {{ state }}.1,
-                    '.',
-                    least({{ state }}.2[{{ rank_ahead }} + 1], {{ last_rank }}) + {{ window }}
-                )
-{%- endmacro -%}
-
 {#- Rank and owner of an item as one number, of which the rank is the order: a fold that compares
     numbers costs half of one that compares tuples. Owners go by a rank, so both are below a million. -#}
 {%- macro turn_code(rank, owner) -%}

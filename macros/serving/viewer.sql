@@ -33,3 +33,12 @@ arraySlice(
                     {{ var('suggestion_followees_users') }}
                 )
 {%- endmacro -%}
+
+{#- What was asked for this viewer: their variant, and what their session was shown. -#}
+{%- macro variant_of(viewer_id) -%}
+{{ variants() }}[indexOf({{ viewer_ids() }}, {{ viewer_id }})]
+{%- endmacro -%}
+
+{%- macro shown_to(viewer_id) -%}
+{{ shown_lists() }}[indexOf({{ viewer_ids() }}, {{ viewer_id }})]
+{%- endmacro -%}

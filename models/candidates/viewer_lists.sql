@@ -34,40 +34,26 @@ facts as (
         toDateTime(0, 'UTC') as seen_at,
         0 as points
 
-),
+)
 
-lists as (
-
-    select
-        viewer_id,
-        indexOf({{ viewer_ids() }}, viewer_id) as asked_as,
-        groupArrayIf(id, list = 'followee' and stands = 1) as followees,
-        -- Likes taken back may leave less than nothing, which is no history with that creator.
-        arrayReverseSort(
-            groupArrayIf((points, id), list = 'reacted_creator' and points > 0)
-        ) as reactions,
-        groupArrayIf(id, list in ('blocked', 'blocked_by') and stands = 1) as blocks,
+select
+    viewer_id,
+    groupArrayIf(id, list = 'followee' and stands = 1) as followees,
+    -- Likes taken back may leave less than nothing, which is no history with that creator.
+    arrayReverseSort(groupArrayIf((points, id), list = 'reacted_creator' and points > 0))
+        as reactions,
+    arrayPushFront(
+        groupArrayIf(id, list in ('blocked', 'blocked_by') and stands = 1),
+        viewer_id
+    ) as excluded_creators,
+    arrayConcat(
         groupArrayIf(
             id,
             list = 'not_interested' and stands = 1
             or list = 'seen_video'
             and seen_at > {{ as_of() }} - toIntervalDay({{ var('seen_window_days') }})
-        ) as unwanted_videos
-
-    from facts
-    group by viewer_id
-
-)
-
-select
-    viewer_id,
-    followees,
-    reactions.1 as reaction_points,
-    reactions.2 as reacted_creators,
-    arrayPushBack(blocks, viewer_id) as excluded_creators,
-    {{ shown_lists() }}[asked_as] as shown,
-    arrayConcat(unwanted_videos, {{ shown_lists() }}[asked_as]) as excluded_videos,
-    {{ variants() }}[asked_as] as variant,
-    {{ as_of() }} as as_of,
-    {{ as_of() }} - toIntervalHour({{ var('followee_window_hours') }}) as followees_since
-from lists
+        ),
+        {{ shown_to('viewer_id') }}
+    ) as excluded_videos
+from facts
+group by viewer_id

@@ -1,71 +1,60 @@
--- Every candidate with its five signals and its score, from 0 to a million.
+-- One row per viewer: their candidates with their five signals and their score, from 0 to a
+-- million, as lists of one order.
 with
 
 -- A variant nobody defined ranks as `default`: a stale flag must not empty a feed.
-weighted as (
-
-    select
-        *,
-        {{ lookup(
-            ref('dict_ranking_weights'),
-            [
-                'weight_freshness',
-                'weight_completion',
-                'weight_engagement',
-                'weight_affinity',
-                'weight_deep_model',
-            ],
-            "if(" ~ lookup(ref('dict_ranking_weights'), 'is_defined', 'variant', keys='variant')
-            ~ " = 1, variant, 'default')",
-            keys='variant',
-        ) }} as weights
-
-    from {{ ref('cand_viewer_video__reels') }}
-
-),
-
--- Signals first, their sum in a step of its own: ClickHouse analyses an alias anew at each use.
 signals as (
 
     select
         viewer_id,
-        shown,
-        video_id,
-        creator_id,
-        source_rank,
-        {{ quadratic_decay('published_at', as_of(), var('freshness_span_hours')) }} as freshness,
-        completion,
-        engagement,
-        -- Lists tell "no history" (empty) from "none with this creator"; the most is the first.
-        if(
-            empty(reaction_points),
-            {{ var('affinity_without_history_rate') }},
-            reaction_points[indexOf(reacted_creators, creator_id)] / reaction_points[1]
+        video_ids,
+        source_ranks,
+        video_signals.1 as creator_ids,
+        arrayMap(
+            published_at ->
+            {{ quadratic_decay('published_at', as_of(), var('freshness_span_hours')) }},
+            video_signals.2
+        ) as freshness,
+        video_signals.3 as completion,
+        video_signals.4 as engagement,
+        -- "No history" is not "none with this creator"; the most is the first.
+        arrayMap(
+            creator_id -> if(
+                empty(reactions),
+                {{ var('affinity_without_history_rate') }},
+                reactions.1[indexOf(reactions.2, creator_id)] / reactions.1[1]
+            ),
+            video_signals.1
         ) as affinity,
-        deep_model,
-        weights.1 as weight_freshness,
-        weights.2 as weight_completion,
-        weights.3 as weight_engagement,
-        weights.4 as weight_affinity,
-        weights.5 as weight_deep_model
+        -- No embeddings yet. Null is "not there", which is not 0: its weight goes to the others.
+        arrayMap(video_id -> cast(null, 'Nullable(Float64)'), video_ids) as deep_model,
+        {{ weights_of(variant_of('viewer_id')) }} as weights
 
-    from weighted
+    from {{ ref('cand_viewer_video__reels') }}
 
 )
 
 select
     viewer_id,
-    shown,
-    video_id,
-    creator_id,
-    source_rank,
+    video_ids,
+    source_ranks,
+    creator_ids,
     freshness,
     completion,
     engagement,
     affinity,
     deep_model,
-    toUInt32(round(1000000 * {{ weighted_mean(
-        signals=['freshness', 'completion', 'engagement', 'affinity'],
-        optional=['deep_model'],
-    ) }})) as score_ppm
+    arrayMap(
+        (freshness, completion, engagement, affinity, deep_model) ->
+        toUInt32(round(1000000 * {{ weighted_mean(
+            signals=['freshness', 'completion', 'engagement', 'affinity'],
+            optional=['deep_model'],
+            weights='weights',
+        ) }})),
+        freshness,
+        completion,
+        engagement,
+        affinity,
+        deep_model
+    ) as scores_ppm
 from signals

@@ -11,6 +11,5 @@ select
     weight_completion,
     weight_engagement,
     weight_affinity,
-    weight_deep_model,
-    1 as is_defined
+    weight_deep_model
 from {{ ref('ranking_weights') }}

@@ -1,92 +1,146 @@
 -- One row per viewer and place in their list, every rule of order applied. The body of feed__reels.
 --
--- A creator has at most two of any ten consecutive places. Each place goes to the best video not
--- yet placed whose creator may have it; nothing is dropped. docs/ranking.md has the rule in words.
+-- A creator has at most two of any ten consecutive places. Each video, best first, takes the
+-- earliest free place that is ten behind its creator's last but one; nothing is dropped.
+-- docs/ranking.md has the rule in words.
 {{ config(materialized='ephemeral') }}
 
-with
-
--- Higher score first, and the larger id among equals.
-scored as (
-
-    select
-        viewer_id,
-        any(shown) as shown,
-        arrayReverseSort(groupArray((score_ppm, video_id, creator_id, source_rank))) as videos
-
-    from {{ ref('score_viewer_video__reels') }}
-    group by viewer_id
-
-),
+{%- set per_creator = var('saturation_per_creator_places') -%}
 
 -- The last places already shown lead the list, in their order, and are taken off again at the end:
 -- saturation goes on where the session left it.
-led as (
-
-    select
-        viewer_id,
-        arraySlice(
-            arrayConcat(
-                arrayMap(
+{%- set shown_before -%}
+arrayMap(
                     video -> (0, video.1, video.2.1, 0),
                     arrayFilter(
                         video -> video.2.5 = 1,
                         arrayMap(
                             video_id -> (video_id, {{ signals_of('video_id') }}),
-                            arraySlice(shown, -{{ var('saturation_window_places') }} + 1)
+                            arraySlice({{ shown_to('viewer_id') }}, -{{ var('saturation_window_places') }} + 1)
                         )
                     )
+                )
+{%- endset -%}
+
+-- Late items as: where the next at ease would be (in the places left, behind their 0), and where the
+-- one ahead is, among those at ease or among the late; the other is 1, whose place is 0.
+{%- set late -%}
+arrayMap(
+                late -> (
+                    late.1 + 2,
+                    if(nth[late.2] <= {{ per_creator }}, at_ease[late.2] + 1, 1),
+                    if(nth[late.2] <= {{ per_creator }}, 1, late.2 - at_ease[late.2] + 1)
                 ),
-                videos
+                late
+            )
+{%- endset -%}
+
+-- The earliest free place from where the next at ease would be, and ten behind the one ahead.
+{%- set place_of_late -%}
+position(
+                    state.1,
+                    '.',
+                    greatest(
+                        state.2[late.1],
+                        least(
+                            greatest(state.2[late.2], state.3[late.3])
+                            + {{ var('saturation_window_places') }},
+                            toUInt64(length(items) + 1)
+                        )
+                    )
+                )
+{%- endset %}
+
+with
+
+-- As (score, video, creator, source): higher score first, and the larger id among equals.
+ranked as (
+
+    select
+        viewer_id,
+        arraySlice(
+            arrayConcat(
+                {{ shown_before }},
+                arrayReverseSort(arrayZip(scores_ppm, video_ids, creator_ids, source_ranks))
             ),
             1,
             {{ var('feed_videos') }} + {{ var('saturation_reserve_videos') }}
         ) as items
 
-    from scored
+    from {{ ref('score_viewer_video__reels') }}
 
 ),
 
--- A number for each item that says whose and the how-manieth of theirs it is.
-numbered as (
+-- The how-manieth of its creator's each item is, and how many up to it are at ease: the first two
+-- of each creator, who wait for nobody and take the places that the others leave, in their order.
+counted as (
 
     select
         viewer_id,
         items,
+        arrayEnumerateUniq(items.3) as nth,
         arrayMap(
-            (creator_id, nth) -> 1000 * indexOf(items.3, creator_id) + nth,
-            items.3,
+            (creator, nth) -> 1000 * creator + nth,
+            arrayEnumerateDense(items.3),
             arrayEnumerateUniq(items.3)
-        ) as numbers
+        ) as numbers,
+        arrayCumSum(
+            nth -> nth <= {{ per_creator }},
+            arrayEnumerateUniq(items.3)
+        ) as at_ease
 
-    from led
+    from ranked
 
 ),
 
--- The rank of the item that must be a window ahead: of two places per creator, their last but one.
-spaced as (
+-- The others, who are placed one by one: how many at ease are before them, and the item they must
+-- be ten places behind, their creator's last but one.
+waiting as (
 
     select
         viewer_id,
         items,
+        nth,
+        at_ease,
         arrayMap(
-            number -> indexOf(numbers, number - {{ var('saturation_per_creator_places') }}),
-            numbers
-        ) as ranks_ahead,
-        toUInt64(length(items)) as last_rank
+            (number, before) -> (
+                before,
+                indexOf(numbers, number - {{ per_creator }})
+            ),
+            arrayFilter((number, nth) -> nth > {{ per_creator }}, numbers, nth),
+            arrayFilter((before, nth) -> nth > {{ per_creator }}, at_ease, nth)
+        ) as late
 
-    from numbered
+    from counted
 
 ),
 
+-- What the fold carries: a mark per place, '.' where nobody late is; the places left to those at
+-- ease, and those of the late, each behind a 0. Behind the last place there are as many again, for
+-- those who find none.
 placed as (
 
     select
         viewer_id,
-        items,
-        {{ places_behind('ranks_ahead', 'last_rank', var('saturation_window_places')) }} as places
+        arrayFilter((item, nth) -> nth <= {{ per_creator }}, items, nth)
+            as items_at_ease,
+        arrayFilter((item, nth) -> nth > {{ per_creator }}, items, nth)
+            as items_late,
+        arrayFold(
+            (state, late) -> (
+                overlay(state.1, '#', {{ place_of_late }}),
+                arrayRemove(state.2, {{ place_of_late }}),
+                arrayPushBack(state.3, {{ place_of_late }})
+            ),
+            {{ late }},
+            (
+                repeat('.', 2 * length(items)),
+                range(toUInt64(0), toUInt64(2 * length(items) + 1)),
+                [toUInt64(0)]
+            )
+        ) as places
 
-    from spaced
+    from waiting
 
 ),
 
@@ -97,7 +151,18 @@ served as (
         arraySlice(
             arrayFilter(
                 item -> item.4 != 0,
-                arraySort((item, place) -> place, items, places)
+                tupleElement(
+                    arraySort(
+                        arrayConcat(
+                            arrayZip(
+                                arraySlice(places.2, 2, length(items_at_ease)),
+                                items_at_ease
+                            ),
+                            arrayZip(arrayPopFront(places.3), items_late)
+                        )
+                    ),
+                    2
+                )
             ),
             1,
             {{ var('feed_videos') }}
