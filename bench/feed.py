@@ -279,7 +279,7 @@ async def in_turn(settings: Settings, naive: str, chosen: Sequence[int]) -> Meas
             "viewers_compared": len(fast) - short,
             "viewers_alike": alike,
         },
-        notes=[f"differs from the naive query: {each}" for each in strange[:5]],
+        wrong="; ".join(f"differs from the naive query: {each}" for each in strange[:5]),
     )
 
 

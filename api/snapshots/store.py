@@ -58,7 +58,7 @@ class Owner(NamedTuple):
     @property
     def prefix(self) -> str:
         """Beginning of every key; the braces keep a viewer in one slot of a Redis cluster."""
-        return f"feed:{self.surface.slug}:v3:{{{self.viewer_id}}}:"
+        return f"feed:{self.surface.slug}:v4:{{{self.viewer_id}}}:"
 
     @property
     def walks_prefix(self) -> str:

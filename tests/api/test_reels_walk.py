@@ -263,5 +263,5 @@ async def test_since_tells_what_is_new_and_moves_nothing(
 def flush_head(settings: Settings) -> None:
     """Make the next first page be ranked again, as a minute would."""
     with redis.Redis.from_url(settings.redis_url) as client:
-        for key in client.scan_iter("feed:reels:v3:*:head:default"):
+        for key in client.scan_iter("feed:reels:v4:*:head:default"):
             client.delete(key)
