@@ -43,8 +43,8 @@ E = TypeVar("E", bound=Exception)
 # Runs one statement, with its parameters.
 Query = Callable[[str, Mapping[str, Any]], Awaitable[T]]
 
-# Consecutive (count). Fewer than there are places: when all of them hang, the circuit opens as the
-# first ones time out, and not only after a second round.
+# Consecutive (count). One more than rankings have places by default, so that one burst that was only
+# slow opens nothing; when all of them hang, it opens in their second round.
 CLICKHOUSE_FAILURES_TO_OPEN = 3
 CLICKHOUSE_OPEN_SECONDS = 2.0
 # Connections for what never waits for a place: looking for a new release, health (count).

@@ -452,7 +452,7 @@ def saturation_query(
         ),
     """
     served = "select arrayMap(item -> item.1, served_items) from served"
-    text = "{{ subqueries('with " + ranking + "' ~ saturated('posts') ~ ' " + served + "') }}"
+    text = "{{ subqueries('with " + ranking + "' ~ saturated_posts() ~ ' " + served + "') }}"
     compiled = dbt(
         ["--quiet", "compile", "--inline", text],
         own_clickhouse_url,
