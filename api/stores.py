@@ -43,8 +43,8 @@ E = TypeVar("E", bound=Exception)
 # Runs one statement, with its parameters.
 Query = Callable[[str, Mapping[str, Any]], Awaitable[T]]
 
-# Consecutive (count). One more than rankings have places by default, so that one burst that was only
-# slow opens nothing; when all of them hang, it opens in their second round.
+# Consecutive (count). One more than rankings have places by default, so that one slow burst opens
+# nothing; when all of them hang, it opens in their second round.
 CLICKHOUSE_FAILURES_TO_OPEN = 3
 CLICKHOUSE_OPEN_SECONDS = 2.0
 # Connections for what never waits for a place: looking for a new release, health (count).

@@ -109,6 +109,10 @@ class Catalogue:
             yield
         self._postgres = None
 
+    def remember(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Have the Postgres of later tests know videos that stay in ClickHouse, too."""
+        self._videos += rows
+
     def _publish(self, rows: Sequence[Sequence[Any]]) -> None:
         if self._postgres is None:
             return

@@ -87,6 +87,7 @@ class Society:
                 ["video_id", "creator_id", "status", "created_at", "published_at"],
                 [[video, creator, "published", at, at]],
             )
+            self.catalogue.remember([[video, creator, "a video", "thumb.jpg", at]])
         return made
 
     def acts(self, viewer: int, author: int, **counts: int) -> None:
