@@ -94,8 +94,8 @@ sourced as (
 ),
 
 -- As (video, source), the strongest source first. What must not be shown leads them as source 0,
--- so that "each video once" keeps it away. Fills are long; they are taken up for whom they may
--- concern: who saw much, or is kept from a creator, be it from themselves.
+-- so that "each video once" keeps it away. Fills are long: they are taken up only where a page may
+-- not be left, even if everything that must not be shown were among the others.
 listed as (
 
     select
@@ -107,9 +107,12 @@ listed as (
             sourced_videos,
             if(
                 length(arrayDistinct(sourced_videos.1))
-                < {{ var('fill_below_videos') }} + length(excluded_videos)
-                or length(excluded_creators) > 1
-                or notEmpty({{ videos_of("'creator'", 'viewer_id') }}),
+                < {{ var('fill_below_videos') }}
+                + length(excluded_videos)
+                + arrayCount(
+                    video -> has(excluded_creators, tupleElement({{ signals_of('video.1') }}, 1)),
+                    sourced_videos
+                ),
                 arrayConcat(
                     arrayMap(video_id -> (video_id, 4), {{ videos_of("'trending_7d'") }}),
                     arrayMap(video_id -> (video_id, 5), {{ videos_of("'newest'") }})
