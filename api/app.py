@@ -44,9 +44,7 @@ from api.reels.queries import ReelQueries
 from api.reels.reader import reels_feed
 from api.settings import Settings
 from api.snapshots.landed import LandedWatch
-from api.snapshots.largeposts import LargePosts
 from api.snapshots.releases import ReleaseWatch
-from api.snapshots.store import SnapshotStore
 from api.snapshots.touches import Touches
 from api.snapshots.walk import Walks
 from api.stores import Stores
@@ -76,15 +74,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     cursors = CursorCodec(settings.cursor_secret, settings.snapshot_ttl_seconds)
     releases = ReleaseWatch(stores.clickhouse)
     landed = LandedWatch(stores.redis, settings)
-    walks = Walks(
-        SnapshotStore(stores.redis, limiter, settings),
-        limiter,
-        releases,
-        landed,
-        LargePosts(stores.redis, stores.postgres, landed, settings),
-        cursors,
-        settings,
-    )
+    walks = Walks.over(stores, limiter, releases, landed, cursors, settings)
     queries = ReelQueries(stores.clickhouse, settings)
     reel_cards = ReelCards(stores.postgres, stores.clickhouse, settings)
     timelines = TimelineQueries(stores.postgres, settings)

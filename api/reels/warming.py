@@ -23,9 +23,7 @@ from api.reels.queries import ReelQueries
 from api.reels.ranking import ReelRanking
 from api.settings import Settings
 from api.snapshots.landed import LandedWatch
-from api.snapshots.largeposts import LargePosts
 from api.snapshots.releases import ReleaseWatch
-from api.snapshots.store import SnapshotStore
 from api.snapshots.walk import Walks
 from api.stores import Stores, StoreUnavailableError
 from api.surfaces.reader import DEFAULT_VARIANT
@@ -93,15 +91,8 @@ async def warming(settings: Settings) -> AsyncIterator[Warmer]:
     limiter = Limiter(stores.redis, settings.rate_limit_per_minute)
     releases = ReleaseWatch(stores.clickhouse)
     landed = LandedWatch(stores.redis, settings)
-    walks = Walks(
-        SnapshotStore(stores.redis, limiter, settings),
-        limiter,
-        releases,
-        landed,
-        LargePosts(stores.redis, stores.postgres, landed, settings),
-        CursorCodec(settings.cursor_secret, settings.snapshot_ttl_seconds),
-        settings,
-    )
+    cursors = CursorCodec(settings.cursor_secret, settings.snapshot_ttl_seconds)
+    walks = Walks.over(stores, limiter, releases, landed, cursors, settings)
     queries = ReelQueries(stores.clickhouse, settings)
     cards = ReelCards(stores.postgres, stores.clickhouse, settings)
     await stores.postgres.open()

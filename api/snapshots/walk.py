@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, Self, TypeVar, get_args
 
 import msgspec
 import structlog
@@ -30,7 +30,7 @@ from api.snapshots.ranking import Ranked, RankedItem, Ranking, Rankings
 from api.snapshots.releases import ReleaseWatch
 from api.snapshots.snapshot import HIGHEST_KEY, Key, Slice, Snapshot, SnapshotKey
 from api.snapshots.store import Owner, Reply, SnapshotStore, Touched, now_ms
-from api.stores import StoreUnavailableError
+from api.stores import Stores, StoreUnavailableError
 
 Degraded = Literal["none", "no_cache", "timeline", "stale"]
 LEVELS: tuple[Degraded, ...] = get_args(Degraded)  # from good to bad
@@ -157,6 +157,27 @@ class Walks:
         self._rank_seconds = settings.clickhouse_timeout_ms / 1000
         self._session_max = settings.max_session_items
         self._flights = Flights()
+
+    @classmethod
+    def over(
+        cls,
+        stores: Stores,
+        limiter: Limiter,
+        releases: ReleaseWatch,
+        landed: LandedWatch,
+        cursors: CursorCodec,
+        settings: Settings,
+    ) -> Self:
+        """Return walks over the stores of a process."""
+        return cls(
+            SnapshotStore(stores.redis, limiter, settings),
+            limiter,
+            releases,
+            landed,
+            LargePosts(stores.redis, stores.postgres, landed, settings),
+            cursors,
+            settings,
+        )
 
     async def start(self) -> None:
         """Begin to watch how far change capture is, and who posts."""

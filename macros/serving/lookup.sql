@@ -47,6 +47,11 @@ dictGet('{{ dictionary.schema }}.{{ dictionary.identifier }}', {{ names }}, {{ k
     ) }}
 {%- endmacro -%}
 
+{#- Whose a video is; creator 0 for one that is not there, who is a creator like any other. -#}
+{%- macro creator_of(video_id) -%}
+{{ lookup(ref('dict_video_signals'), 'creator_id', video_id, keys='video_id') }}
+{%- endmacro -%}
+
 {#- When a video was or will be public; 1970 for one that is not there. -#}
 {%- macro published_of(video_id) -%}
 {{ lookup(ref('dict_video_signals'), 'published_at', video_id, keys='video_id') }}

@@ -110,7 +110,7 @@ listed as (
                 < {{ var('fill_below_videos') }}
                 + length(excluded_videos)
                 + arrayCount(
-                    video -> has(excluded_creators, tupleElement({{ signals_of('video.1') }}, 1)),
+                    video -> has(excluded_creators, {{ creator_of('video.1') }}),
                     sourced_videos
                 ),
                 arrayConcat(

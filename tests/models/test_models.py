@@ -148,7 +148,7 @@ def test_a_formula_that_misbehaves_fails_its_unit_test(project: Project):
 
 def test_a_broken_contract_is_not_served(world: World, project: Project):
     before = order_of(world)
-    project.replace("models/serving/feed__reels.sql", "source", "source as headline")
+    project.replace("models/serving/feed__reels.sql", ") as source", ") as headline")
     code, words = project.dbt("run", "--select", "feed__reels")
     assert code == 1
     assert "contract" in words.lower()
