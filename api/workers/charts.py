@@ -9,7 +9,6 @@ tried again in the next round, and Redis keeps the last good one. Two at once ar
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +23,7 @@ from api.reels.queries import ReelQueries
 from api.settings import Settings
 from api.stores import Stores, StoreUnavailableError
 from api.surfaces.schemas import Window
+from api.workers.stopping import ended, until_told
 
 # Far below the minute for which a chart is fresh: between a reaction and the chart it is on there
 # are ClickHouse's interval, this one and the copies of the service, and that is to be a minute.
@@ -66,23 +66,6 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
         await stores.close()
 
 
-async def ended(stop: asyncio.Event, seconds: float) -> None:
-    """Wait until `stop` is set, for at most so long."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return
-
-
-async def until_told(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await work(settings, stop)
-
-
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
     # The service's log format, without making callers of these functions load it.
@@ -90,7 +73,7 @@ def main() -> int:
 
     settings = Settings.from_environ()
     configure_logging(settings)
-    asyncio.run(until_told(settings))
+    asyncio.run(until_told(work, settings))
     return 0
 
 
