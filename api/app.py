@@ -48,6 +48,8 @@ from api.snapshots.releases import ReleaseWatch
 from api.snapshots.touches import Touches
 from api.snapshots.walk import Walks
 from api.stores import Stores
+from api.trending.charts import uses_charts
+from api.trending.controller import UseChartsController
 from api.writes import Writes
 
 LARGEST_BODY_BYTES = 1_000_000
@@ -80,6 +82,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     timelines = TimelineQueries(stores.postgres, settings)
     reel_charts = ReelCharts(queries, stores.redis, counters, settings)
     post_charts = PostCharts(stores.clickhouse, stores.postgres, stores.redis, counters, settings)
+    use_charts = uses_charts(stores, settings)
     discovery = Discovery(stores, landed, releases, settings)
     reels = reels_feed(queries, reel_cards, walks, cursors, counters)
     provided: dict[str, Any] = {
@@ -94,6 +97,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         ),
         "reel_charts": reel_charts,
         "post_charts": post_charts,
+        "use_charts": use_charts,
         "discovery": discovery,
         "event_writer": EventWriter(stores.postgres, writes),
         "items": ItemWriter(writes),
@@ -117,6 +121,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await walks.close()
             await reel_charts.close()
             await post_charts.close()
+            await use_charts.close()
             await timelines.close()
             await reel_cards.close()
             await discovery.close()
@@ -128,6 +133,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     app = Litestar(
         route_handlers=[
             ReelsController,
+            UseChartsController,
             FeedController,
             PostChartsController,
             ReelActionsController,

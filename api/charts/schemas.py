@@ -10,10 +10,9 @@ from msgspec import Meta, Raw, Struct
 from api.surfaces.schemas import Count, Window
 
 
-class TrendingMeta(Struct, frozen=True):
-    """How a chart came about."""
+class ChartMeta(Struct, frozen=True):
+    """How a chart of any kind came about."""
 
-    window: Window
     as_of: Annotated[datetime, Meta(description="When the chart was counted")]
     cache_hit: Annotated[bool, Meta(description="True when an earlier reading was served")]
     degraded: Annotated[
@@ -25,10 +24,16 @@ class TrendingMeta(Struct, frozen=True):
     total_count: Annotated[Count, Meta(description="Items of the chart (count)")]
 
 
+class TrendingMeta(ChartMeta, frozen=True):
+    """How the chart of a window came about."""
+
+    window: Window
+
+
 class ReadyTrendingPage(Struct, frozen=True):
-    """A chart of any surface whose items are JSON already."""
+    """A chart of any kind whose items are JSON already."""
 
     data: list[Raw]
     has_more: bool
     next_cursor: str | None
-    meta: TrendingMeta
+    meta: ChartMeta

@@ -14,7 +14,7 @@ from litestar.params import QueryParameter
 
 from api.auth import ViewerRequest
 from api.charts.http import chart_response
-from api.charts.reader import Charts, Counted
+from api.charts.reader import Charts, ChartSource, Counted
 from api.counters.overlay import Overlay
 from api.counters.store import CounterStore
 from api.counters.tail import Tail
@@ -33,7 +33,7 @@ CHART_ITEMS = 200  # count, GET /feed/trending
 _encoder = msgspec.json.Encoder()
 
 
-class PostChartSource:
+class PostChartSource(ChartSource):
     """Charts of the posts that most accounts reacted to."""
 
     name = "posts"
@@ -42,34 +42,33 @@ class PostChartSource:
         self._clickhouse = clickhouse
         self._postgres = postgres
 
-    async def chart(self, window: Window) -> Counted:
-        """Return a chart, top first."""
+    async def chart(self, key: str) -> Counted:
+        """Return the chart of a window, top first."""
         result = await self._clickhouse.query(
-            SQL["trending"], {"window": window.value, "limit": CHART_ITEMS}
+            SQL["trending"], {"window": key, "limit": CHART_ITEMS}
         )
         rows = list(rows_of(result))
-        items = [
-            (
-                row["post_id"],
-                _encoder.encode(
-                    TrendingPost(
-                        post_id=str(row["post_id"]),
-                        author_id=str(row["author_id"]),
-                        created_at=row["created_at"],
-                        score=row["score"],
-                        source="trending",
-                        rank=row["rank"],
-                        likes=row["likes"],
-                        comments=row["comments"],
-                        shares=row["shares"],
-                        exposures=row["exposures"],
-                        dwell_ms_sum=row["dwell_ms_sum"],
-                    )
-                ),
+        bodies = [
+            _encoder.encode(
+                TrendingPost(
+                    post_id=str(row["post_id"]),
+                    author_id=str(row["author_id"]),
+                    created_at=row["created_at"],
+                    score=row["score"],
+                    source="trending",
+                    rank=row["rank"],
+                    likes=row["likes"],
+                    comments=row["comments"],
+                    shares=row["shares"],
+                    exposures=row["exposures"],
+                    dwell_ms_sum=row["dwell_ms_sum"],
+                )
             )
             for row in rows
         ]
-        return Counted(rows[0]["counted_at"] if rows else None, items)
+        return Counted(
+            rows[0]["counted_at"] if rows else None, [row["post_id"] for row in rows], bodies
+        )
 
     async def deleted(self, ids: Sequence[int]) -> frozenset[int]:
         """Return the posts that were deleted."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from api.charts.reader import Charts, Counted
+from api.charts.reader import Charts, ChartSource, Counted
 from api.counters.store import CounterStore
 from api.reels.queries import ReelQueries
 from api.reels.reader import live_reels
@@ -15,22 +13,18 @@ from api.surfaces.schemas import Window
 CHART_ITEMS = 100  # count, GET /reels/trending
 
 
-class ReelChartSource:
-    """Charts of the videos that were played and reacted to most."""
+class ReelChartSource(ChartSource):
+    """Charts of the videos whose plays and reactions grew most."""
 
     name = "reels"
 
     def __init__(self, queries: ReelQueries) -> None:
         self._queries = queries
 
-    async def chart(self, window: Window) -> Counted:
-        """Return a chart, top first."""
-        counted_at, items = await self._queries.chart(window, CHART_ITEMS)
-        return Counted(counted_at, [(item.item_id, item.body) for item in items])
-
-    async def deleted(self, ids: Sequence[int]) -> frozenset[int]:
-        """Return nothing: no operation deletes a video."""
-        return frozenset()
+    async def chart(self, key: str) -> Counted:
+        """Return the chart of a window, top first."""
+        counted_at, items = await self._queries.chart(Window(key), CHART_ITEMS)
+        return Counted(counted_at, [item.item_id for item in items], [item.body for item in items])
 
 
 class ReelCharts(Charts):

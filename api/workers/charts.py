@@ -1,5 +1,5 @@
 """
-Charts: those of every surface and window are read ahead, so that no request waits for ClickHouse.
+Charts: those of every surface are read ahead, so that no request waits for ClickHouse.
 
 ClickHouse counts them by its own clock (macros/materializations/refreshed_table.sql); this takes
 them from there to Redis, where every process of the service finds them. What cannot be read is
@@ -21,8 +21,8 @@ from api.feed.charts import PostCharts
 from api.reels.charts import ReelCharts
 from api.reels.queries import ReelQueries
 from api.settings import Settings
-from api.stores import Stores, StoreUnavailableError
-from api.surfaces.schemas import Window
+from api.stores import Stores
+from api.trending.charts import uses_charts
 from api.workers.stopping import ended, until_told
 
 # Far below the minute for which a chart is fresh: between a reaction and the chart it is on there
@@ -33,15 +33,8 @@ log: FilteringBoundLogger = structlog.get_logger("nova.charts")
 
 
 async def refresh(surfaces: Sequence[Charts]) -> int:
-    """Read every chart once; returns how many could not be read."""
-    failed = 0
-    for charts in surfaces:
-        for window in Window:
-            try:
-                await charts.refresh(window)
-            except StoreUnavailableError:
-                failed += 1
-    return failed
+    """Read every chart that is due; returns how many could not be read."""
+    return sum([await charts.refresh_all() for charts in surfaces])
 
 
 async def work(settings: Settings, stop: asyncio.Event) -> None:
@@ -51,6 +44,7 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     surfaces = [
         ReelCharts(ReelQueries(stores.clickhouse, settings), stores.redis, counters, settings),
         PostCharts(stores.clickhouse, stores.postgres, stores.redis, counters, settings),
+        *uses_charts(stores, settings),
     ]
     failed_before = 0
     try:

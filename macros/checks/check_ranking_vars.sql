@@ -25,6 +25,13 @@
             ~ ', or a post comes back: ' ~ var('post_window_days')
         ) }}
     {%- endif -%}
+    {#- Hours of videos live 90 days (raw.video_ranking_signals_1h); beyond, nothing would be expected. -#}
+    {%- if (1 + var('trending_baseline_windows')) * 7 > 89 -%}
+        {{ exceptions.raise_compiler_error(
+            'trending_baseline_windows must not be above 11, or the baseline of a week is longer than '
+            ~ 'hours of videos are kept: ' ~ var('trending_baseline_windows')
+        ) }}
+    {%- endif -%}
 {%- endmacro -%}
 
 {%- macro project_vars_that_must_be_positive() -%}
@@ -40,6 +47,14 @@
         'affinity_candidates_videos',
         'affinity_candidates_per_creator_videos',
         'trending_chart_videos',
+        'trending_baseline_windows',
+        'trending_half_life_windows',
+        'trending_prior_points',
+        'trending_prior_creators',
+        'trending_uses_window_hours',
+        'trending_chart_uses',
+        'trending_categories',
+        'trending_sample_videos',
         'feed_videos',
         'fill_below_videos',
         'saturation_window_places',
@@ -59,6 +74,7 @@
         'video_refresh_seconds',
         'post_refresh_seconds',
         'trending_refresh_seconds',
+        'trending_uses_refresh_seconds',
         'trending_posts_refresh_seconds',
         'follower_refresh_seconds',
         'growth_window_hours',

@@ -1,5 +1,7 @@
--- The charts: what was played and reacted to most in the last hour, day and week. Volume is the
--- point here, so nothing is smoothed. Hours are whole: the window begins at the hour it falls in.
+-- The charts: plays and reactions of which videos grew most in the last hour, day and week, against
+-- what the windows before led to expect. What does not grow stands behind, by volume. Hours are
+-- whole: a window begins at the hour it falls in, and is expected to hold what that is longer.
+{%- set windows = {'1h': 1, '24h': 24, '7d': 168} -%}
 {{ config(
     materialized='refreshed_table',
     refresh_seconds=var('trending_refresh_seconds'),
@@ -11,7 +13,19 @@ with
 
 hours as (
 
-    select * from {{ source('raw', 'video_ranking_signals_1h') }}
+    select
+        video_id,
+        hour,
+        completions + {{ engagement_points('likes', 'shares', 'comments') }} as points
+
+    from {{ source('raw', 'video_ranking_signals_1h') }}
+    where
+        hour >= toStartOfHour(
+            {{ run_at() }}
+            - toIntervalHour(
+                {{ windows.values() | max }} * (1 + {{ var('trending_baseline_windows') }})
+            )
+        )
 
 ),
 
@@ -25,42 +39,75 @@ cards as (
 
 ),
 
+-- One row per video, with all three windows: hours are read once.
+videos as (
+
+    select
+        video_id,
+        [
+            {%- for window, hours in windows.items() %}
+            {%- set start = 'toStartOfHour(' ~ run_at() ~ ' - toIntervalHour(' ~ hours ~ '))' %}
+            {%- set before = windows_before('hour', start, hours) %}
+            (
+                '{{ window }}',
+                sumIf(points, {{ before }} = 0),
+                sum(points * {{ baseline_weight(before) }})
+                * date_diff('second', {{ start }}, {{ run_at() }}) / (3600 * {{ hours }})
+            ){{ ',' if not loop.last }}
+            {%- endfor %}
+        ] as charts
+
+    from hours
+    group by video_id
+
+),
+
+-- An hour's likes may be negative: nobody expects less than nothing.
 windows as (
 
     select
         video_id,
         chart.1 as chart_window,
-        sum(completions) + {{ engagement_points('sum(likes)', 'sum(shares)', 'sum(comments)') }}
-            as points
+        chart.2 as points,
+        greatest(0, {{ expected_of_baseline('chart.3') }}) as expected_points
 
-    from hours
-    array join [('1h', 1), ('24h', 24), ('7d', 168)] as chart
-    where hour >= toStartOfHour({{ run_at() }} - toIntervalHour(chart.2))
-    group by
-        video_id,
-        chart_window
+    from videos
+    array join charts as chart
+    where chart.2 > 0
+
+),
+
+grown as (
+
+    select
+        windows.chart_window as chart_window,
+        windows.points as points,
+        windows.expected_points as expected_points,
+        {{ growth('windows.points', 'windows.expected_points', var('trending_prior_points')) }}
+            as growth,
+        cards.video_id as video_id,
+        cards.published_at as published_at
+
+    from windows
+    inner join cards on windows.video_id = cards.video_id
 
 ),
 
 ranked as (
 
     select
-        windows.chart_window as chart_window,
-        windows.points as points,
-        cards.video_id as video_id,
-        cards.published_at as published_at,
+        *,
         toUInt32(
             row_number() over (
-                partition by windows.chart_window
+                partition by chart_window
                 order by
-                    windows.points desc,
-                    cards.video_id desc
+                    growth desc,
+                    points desc,
+                    video_id desc
             )
         ) as rank
 
-    from windows
-    inner join cards on windows.video_id = cards.video_id
-    where windows.points > 0
+    from grown
 
 )
 
@@ -70,6 +117,8 @@ select
     video_id,
     published_at,
     points,
+    expected_points,
+    growth,
     {{ run_at() }} as counted_at
 from ranked
 where rank <= {{ var('trending_chart_videos') }}

@@ -7,14 +7,12 @@ import redis
 
 from api.charts.reader import Chart
 from api.settings import Settings
-from api.surfaces.schemas import Window
 
 
 def age_charts(settings: Settings, surface: str, seconds: float) -> None:
     """Have the charts in Redis be read so much earlier."""
     with redis.Redis.from_url(settings.redis_url) as client:
-        for window in Window:
-            key = f"hot:{surface}:{window.value}"
+        for key in client.scan_iter(f"hot:{surface}:*"):
             packed = client.get(key)
             if packed is not None:
                 chart = msgspec.msgpack.decode(packed, type=Chart)  # type: ignore[arg-type]

@@ -129,7 +129,14 @@ class Catalogue:
         )
 
     def videos(
-        self, count: int, *, creators: int = 400, age: timedelta = timedelta(hours=1)
+        self,
+        count: int,
+        *,
+        creators: int = 400,
+        age: timedelta = timedelta(hours=1),
+        sound_id: int = 0,
+        category: str = "",
+        hashtags: Sequence[str] = (),
     ) -> list[int]:
         """Publish videos, a second apart, by creators of their own in turn."""
         creator_ids = [new_id() for _ in range(creators)]
@@ -141,11 +148,11 @@ class Catalogue:
                 [
                     new_id(),
                     creator_ids[number % creators],
-                    0,
-                    "",
+                    sound_id,
+                    category,
                     f'video {number} "quoted" \n 🎬',
                     "",
-                    [],
+                    list(hashtags),
                     15_500,
                     "published",
                     at,

@@ -20,6 +20,7 @@ from api.settings import Settings
 from api.snapshots.store import now_ms
 from api.stack.ranking import refresh_ranking
 from api.stores import ClickHouse
+from api.trending import charts as trending
 from tests.api.conftest import Token, serving
 
 # In every table that may grow, several times as many rows as a statement may read (count): one that
@@ -31,11 +32,18 @@ VIEWER = 777
 CREATORS = 4_000
 WORLD = (
     """
-    insert into raw.videos (video_id, creator_id, title, status, created_at, published_at, _version)
+    insert into raw.videos (
+        video_id, creator_id, sound_id, category, title, hashtags, status, created_at, published_at,
+        _version
+    )
     select
-        number, number % {creators}, 'video', 'published',
-        now() - number, now() - number * 20, 1
+        number, number % {creators}, 1 + number % 997, toString(number % 150), 'video',
+        [toString(number % 991)], 'published', now() - number, now() - number * 20, 1
     from numbers({rows})
+    """,
+    """
+    insert into raw.sounds (sound_id, name, created_at, _version)
+    select number, 'sound', now(), 1 from numbers(1000)
     """,
     """
     insert into raw.video_ranking_signals_1h
@@ -84,6 +92,10 @@ PAGES = (
     "/api/v1/reels",
     "/api/v1/reels?algo=trending",
     "/api/v1/reels/trending",
+    "/api/v1/reels/trending-sounds",
+    "/api/v1/reels/trending-sounds?category=17",
+    "/api/v1/reels/trending-hashtags",
+    "/api/v1/reels/trending-hashtags?category=17",
     "/api/v1/feed",
     "/api/v1/feed/trending",
     "/api/v1/discover/suggested-users",
@@ -167,7 +179,7 @@ async def test_no_statement_of_a_request_reads_more_than_its_bound(
 
     statements = {
         (module.__name__, name): sql
-        for module in (reels, feed, discovery)
+        for module in (reels, feed, discovery, trending)
         for name, sql in module.SQL.items()
         if name not in NOBODY_WAITS_FOR
     }

@@ -28,6 +28,7 @@ from api.settings import Settings
 from api.stack.dbt import dbt
 from api.stores import Stores
 from api.surfaces.schemas import Window
+from api.trending.charts import UseChartSource
 from api.workers.charts import EVERY_SECONDS
 from api.workers.landing import land_until_settled
 from tests.api.charts import age_charts
@@ -269,6 +270,7 @@ def test_a_chart_is_stale_when_it_was_not_counted_at_three_turns() -> None:
     variables = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
     turns = variables["trending_refresh_seconds"], variables["trending_posts_refresh_seconds"]
     assert max(turns) * 3 == COUNTED_SECONDS
+    assert variables["trending_uses_refresh_seconds"] * 3 == UseChartSource.counted_seconds
 
 
 async def test_without_redis_charts_come_from_clickhouse(

@@ -296,13 +296,41 @@ def make_world(client: Client, now: datetime) -> None:
     )
 
 
+WINDOWS = {"24h": timedelta(hours=24), "7d": timedelta(days=7)}
+
+
+def start_of(now: datetime, length: timedelta) -> datetime:
+    """When the window of a chart begins: hours are whole."""
+    return (now - length).replace(minute=0, second=0, microsecond=0)
+
+
+def windows_before(started: datetime, now: datetime, length: timedelta) -> int:
+    """How many windows before that of the chart an hour was; 0 for in it."""
+    return max(0, -((started - start_of(now, length)) // length))
+
+
+def grown(points: list[float], now: datetime, length: timedelta) -> tuple[float, float]:
+    """By what a video is on a chart, from its points in the window and in those before."""
+    weights = [
+        0.5 ** (number / VARS["trending_half_life_windows"]) for number in range(1, len(points))
+    ]
+    before = sum(weight * one for weight, one in zip(weights, points[1:], strict=True))
+    expected = max(0.0, before / sum(weights) * ((now - start_of(now, length)) / length))
+    growth = (points[0] - expected) / (expected + VARS["trending_prior_points"]) ** 0.5
+    return max(0.0, round(growth, 6)), points[0]
+
+
 def read_world(client: Client, now: datetime) -> World:
     """Read the landing tables whole, other tests' rows included, and add them up in Python."""
     rows = lambda sql: client.query(sql).result_rows  # noqa: E731
     world = World()
     sums: dict[int, list[float]] = defaultdict(lambda: [0.0] * 6)
-    charts: dict[str, Counter[int]] = {"24h": Counter(), "7d": Counter()}
-    windows = {"24h": timedelta(hours=24), "7d": timedelta(days=7)}
+    charts: dict[str, dict[int, list[float]]] = {
+        name: defaultdict(lambda: [0.0] * (1 + VARS["trending_baseline_windows"]))
+        for name in WINDOWS
+    }
+    [(counted_at,)] = rows("select max(counted_at) from nova.trending_reels")
+    counted_at = counted_at.replace(tzinfo=UTC, microsecond=0)
     for video_id, hour, views, completions, known, likes, shares, comments in rows(
         "select video_id, hour, views, completions, known_completions, likes, shares, comments"
         " from raw.video_ranking_signals_1h"
@@ -310,9 +338,10 @@ def read_world(client: Client, now: datetime) -> World:
         counts = (views, completions, known, likes, shares, comments)
         sums[video_id] = [a + b for a, b in zip(sums[video_id], counts, strict=True)]
         started = hour.replace(tzinfo=UTC)
-        for name, length in windows.items():
-            if started >= (now - length).replace(minute=0, second=0, microsecond=0):
-                charts[name][video_id] += completions + reaction_points(  # type: ignore[assignment]
+        for name, length in WINDOWS.items():
+            before = windows_before(started, counted_at, length)
+            if before <= VARS["trending_baseline_windows"]:
+                charts[name][video_id][before] += completions + reaction_points(
                     "engagement", likes, shares, comments
                 )
     for video_id, creator_id, published_at in rows(
@@ -330,9 +359,10 @@ def read_world(client: Client, now: datetime) -> World:
             if views
             else VARS["engagement_prior_rate"],
         )
-    for name, points in charts.items():
-        ids = [one for one, value in points.items() if value > 0 and one in world.videos]
-        ids.sort(key=lambda one: (points[one], one), reverse=True)
+    for name, counted in charts.items():
+        ids = [one for one, points in counted.items() if points[0] > 0 and one in world.videos]
+        places = {one: (*grown(counted[one], counted_at, WINDOWS[name]), one) for one in ids}
+        ids.sort(key=places.__getitem__, reverse=True)
         world.charts[name] = ids[: VARS["trending_chart_videos"]]
     for follower, followee in rows(
         "select follower_id, followee_id from raw.follows final where not deleted"
@@ -378,6 +408,8 @@ def now(client: Client, own_clickhouse_url: str) -> datetime:
     now = datetime.now(UTC).replace(microsecond=0)
     make_world(client, now)
     refresh_ranking(own_clickhouse_url)
+    # What is expected of a window grows with the minutes it is longer: places of near equals move.
+    client.command("system stop view nova.trending_reels_mv")
     return now
 
 

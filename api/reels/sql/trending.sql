@@ -1,5 +1,5 @@
 -- The chart of a window without some of its videos, top first. A score is a part of the leader's
--- points: 1 is the top of the chart, whatever the traffic.
+-- growth: 1 is the top of the chart, whatever the traffic, and 0 is what does not grow.
 with
 
 chart as (
@@ -8,7 +8,10 @@ chart as (
         rank,
         video_id,
         counted_at,
-        toUInt32(round(1000000 * points / max(points) over ())) as score_ppm
+        max(growth) over () as most_growth,
+        toUInt32(
+            if(most_growth > 0, round(1000000 * growth / most_growth), 0)
+        ) as score_ppm
 
     from nova.trending_reels
     where window = {window:String}

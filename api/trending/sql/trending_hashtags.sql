@@ -1,0 +1,15 @@
+-- The chart of hashtags of a category, top first, with samples that are public now.
+select
+    hashtag,
+    post_count,
+    rank,
+    growth,
+    counted_at,
+    arrayFilter(
+        video -> dictGet('nova.dict_video_signals', 'is_public', video) = 1, video_samples
+    ) as samples
+
+from nova.trending_hashtags_hourly
+where category = {category:String}
+order by rank
+limit {limit:UInt16}

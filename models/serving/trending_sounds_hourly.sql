@@ -1,0 +1,30 @@
+-- The charts of sounds: whose use grew most in the last 24 hours, in all and per category. A use is
+-- a video published with it; how often that is played says something of the video, and is on the
+-- charts of reels.
+{{ config(
+    materialized='refreshed_table',
+    refresh_seconds=var('trending_uses_refresh_seconds'),
+    order_by=['category', 'rank'],
+    settings={'index_granularity': 128},
+) }}
+
+with
+
+uses as (
+
+    select * from {{ ref('cand_video_sound__uses') }}
+
+)
+
+select
+    category,
+    rank,
+    item as sound_id,
+    name,
+    usage_count,
+    creators,
+    expected_creators,
+    growth,
+    video_samples,
+    {{ run_at() }} as counted_at
+from {{ chart_of_uses('uses') }}
