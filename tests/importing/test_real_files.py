@@ -6,11 +6,15 @@ The files are not part of the project. Without them these tests skip; in CI a sk
 
 from __future__ import annotations
 
-from collections import Counter
+import json
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from math import ceil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import clickhouse_connect
 import psycopg
@@ -205,6 +209,116 @@ def test_tiktok_arrives_whole(import_settings, rows):
     assert report.of("videos").inserted == len(file.read_text().splitlines()) == 1_000
     assert rows("select count(*) from app.videos where title <> ''")[0][0] > 900
     assert import_tiktok(import_settings, file, shift_to_now=True).inserted == 0
+
+
+@pytest.mark.timeout(600)
+def test_charts_of_sounds_and_hashtags_are_a_plain_recount_of_the_file(kuairand_world: World):
+    """First at the file's own times; then spread over the nine days that charts are made from."""
+    world = kuairand_world
+    file = data("tiktok_trending_2020") / "videos.jsonl"
+    videos = [json.loads(line) for line in file.read_text().splitlines()]
+    names: dict[str, str] = {}  # a sound is called as where it comes first
+    for video in videos:
+        video["sound_name"] = names.setdefault(video["sound_id"], video["sound_name"])
+    spread = (
+        "update app.videos set published_at = now() - %s::interval * line from"
+        " unnest(%s::bigint[]) with ordinality as read (id, line) where videos.id = read.id"
+    )
+    ids = [int(video["video_id"]) for video in videos]
+    with psycopg.connect(world.settings.postgres_url, autocommit=True) as postgres:
+        import_tiktok(world.settings, file, shift_to_now=True)
+        for interval in (None, "13 minutes"):
+            if interval:
+                assert postgres.execute(spread, [interval, ids]).rowcount == 1_000
+            land_until_settled(world.settings)
+            refresh_ranking(world.settings.clickhouse_url)
+            published = dict(
+                postgres.execute(
+                    "select id, published_at from app.videos where id = any(%s)", [ids]
+                ).fetchall()
+            )
+            for kind, used in (("sounds", sounds_of), ("hashtags", hashtags_of)):
+                charted, counted_at = chart_of(world.clickhouse, kind)
+                expected = recounted(videos, published, used, counted_at)
+                assert charted == expected
+                assert len(charted) == 100 if interval else len(charted) > 10
+
+
+Use = tuple[str, str]  # what is compared, and what is shown
+
+
+def sounds_of(video: dict[str, Any]) -> set[Use]:
+    """The sound of a line of the file."""
+    sound = int(video["sound_id"] or 0)
+    return {(f"{sound:020}", video["sound_name"])} if sound else set()
+
+
+def hashtags_of(video: dict[str, Any]) -> set[Use]:
+    """The hashtags of a line of the file, each in its first spelling."""
+    spellings: dict[str, str] = {}
+    for hashtag in video["hashtags"]:
+        written = hashtag.lstrip("#")
+        plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", written).casefold())
+        marks = unicodedata.normalize("NFD", plain)
+        folded = "".join(
+            one
+            for one in marks
+            # Accents, and what has no form of its own: joiners and variation selectors.
+            if not "\u0300" <= one <= "\u036f" and one not in "\u200c\u200d\ufe0e\ufe0f"
+        )
+        if folded:
+            spellings.setdefault(unicodedata.normalize("NFC", folded), written)
+    return set(spellings.items())
+
+
+def chart_of(clickhouse: Client, kind: str) -> tuple[list[tuple[Any, ...]], datetime]:
+    """The chart of all, in the shape of `recounted`."""
+    item, count = {
+        "sounds": ("leftPad(toString(sound_id), 20, '0'), name", "usage_count"),
+        "hashtags": ("folded_hashtag, hashtag", "post_count"),
+    }[kind]
+    rows = clickhouse.query(
+        f"select {item}, {count}, growth, video_samples, counted_at"
+        f" from nova.trending_{kind}_hourly where category = '' order by rank"
+    ).result_rows
+    return [row[:-1] for row in rows], rows[0][-1].replace(tzinfo=UTC)
+
+
+def recounted(
+    videos: list[dict[str, Any]],
+    published: dict[int, datetime],
+    used: Callable[[dict[str, Any]], set[Use]],
+    counted_at: datetime,
+) -> list[tuple[Any, ...]]:
+    """What is used, as it is shown, by how many videos, its growth and its best videos."""
+    creators: dict[str, list[set[int]]] = defaultdict(lambda: [set() for _ in range(9)])
+    spelled: dict[str, Counter[str]] = defaultdict(Counter)
+    liked: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for video in videos:
+        video_id = int(video["video_id"])
+        before = (counted_at - published[video_id]) / timedelta(days=1)
+        # The window has its beginning, not its end.
+        window = max(0, ceil(before) - 1)
+        if window > 8:
+            continue
+        for item, name in used(video):
+            creators[item][window].add(video["creator_id"])
+            if window == 0:
+                spelled[item][name] += 1
+                points = video["likes"] + 2 * video["shares"] + 0.5 * video["comments"]
+                liked[item].append((points, video_id))
+    weights = [2 ** (-k / 2) for k in range(1, 9)]
+    rows = []
+    for item, names in spelled.items():
+        now, *past = (len(one) for one in creators[item])
+        weighted = sum(weight * one for weight, one in zip(weights, past, strict=True))
+        expected = weighted / sum(weights)
+        growth = max(0.0, round((now - expected) / (expected + 3) ** 0.5, 6))
+        [shown, _] = min(names.items(), key=lambda one: (-one[1], one[0].encode()))
+        best = [video_id for _, video_id in sorted(liked[item], reverse=True)[:10]]
+        rows.append((item, shown, names.total(), growth, best))
+    rows.sort(key=lambda row: (row[3], row[2], row[0].encode()), reverse=True)
+    return rows[:100]
 
 
 def test_hackernews_arrives_whole(import_settings, postgres_url):
