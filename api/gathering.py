@@ -16,6 +16,9 @@ Q = TypeVar("Q")
 K = TypeVar("K")
 A = TypeVar("A")
 
+# Between two statements of a kind that are wanted by many, as a share of the time the first took.
+REST_OF_STATEMENT = 0.25
+
 # Answers questions of one kind, in their order, within the time (seconds).
 Work = Callable[[Sequence[Q], K, float], Awaitable[Sequence[A]]]
 
@@ -43,10 +46,13 @@ class Asked(Generic[Q, K, A]):
 
 class Gathering(Generic[Q, K, A]):
     """
-    Gathers questions while no place is free for a statement, and asks them in one.
+    Gathers questions of a kind while one statement of that kind runs, and asks them in the next.
 
-    Nobody waits for others: a question that finds a place is asked at once, alone. Whoever leaves
-    cancels nobody. At most `waiting_most` wait, each for at most `wait_seconds` of the client's.
+    A question that meets nobody is asked at once, alone. After a statement that was shared, or that
+    others waited for, the next of its kind begins a part of its time later: whoever got an answer
+    and asks again then goes along, and a crowd is not answered one by one at the price of each.
+    Whoever leaves cancels nobody. At most `waiting_most` wait, each for at most `wait_seconds` of
+    the client's.
     """
 
     def __init__(
@@ -61,11 +67,10 @@ class Gathering(Generic[Q, K, A]):
         self._work = work
         self._together_most = together_most
         self._waiting_most = waiting_most
-        self._waiting: deque[Asked[Q, K, A]] = deque()
-        # At most as many as statements may run. Counted apart: a task that has looked for the last
-        # time is not done yet, and a question must not count on it.
+        # In order of arrival. A kind is here as long as somebody asks for it.
+        self._queues: dict[K, deque[Asked[Q, K, A]]] = {}
+        self._waiting = 0
         self._askers: set[asyncio.Task[None]] = set()
-        self._asking = 0
 
     async def ask(self, question: Q, kind: K) -> A:
         """
@@ -76,34 +81,39 @@ class Gathering(Generic[Q, K, A]):
         store = self._clickhouse.breaker.store
         if self._clickhouse.breaker.is_refusing:
             raise StoreUnavailableError(store)
-        if len(self._waiting) >= self._waiting_most:
+        if self._waiting >= self._waiting_most:
             STORE_CROWDED.labels(store).inc()
             raise StoreUnavailableError(store)
         asked = Asked[Q, K, A](question, kind)
-        self._waiting.append(asked)
+        if kind not in self._queues:
+            self._queues[kind] = deque()
+            asker = asyncio.create_task(self._ask_all(kind))
+            self._askers.add(asker)
+            asker.add_done_callback(self._askers.discard)
+        self._queues[kind].append(asked)
+        self._waiting += 1
         asked.giving_up = asyncio.get_running_loop().call_later(
             self._clickhouse.wait_seconds, self._give_up, asked
         )
-        if self._asking < self._clickhouse.places_max:
-            self._asking += 1
-            asker = asyncio.create_task(self._ask_waiting())
-            self._askers.add(asker)
-            asker.add_done_callback(self._askers.discard)
         try:
             return await asked.answer
         finally:
             self._forget(asked)
 
-    async def _ask_waiting(self) -> None:
-        """Ask everything that waits, as much at a time as may be asked together."""
+    async def _ask_all(self, kind: K) -> None:
+        """Ask what waits of a kind, as much at a time as may be asked together, until none does."""
+        queue = self._queues[kind]
         try:
-            while self._waiting:
+            while queue:
                 async with self._clickhouse.place():
-                    together = self._next()
+                    began_at = time.monotonic()
+                    together = self._next(queue)
                     if together:
                         await self._answer(together)
+                if queue or len(together) > 1:
+                    await asyncio.sleep(REST_OF_STATEMENT * (time.monotonic() - began_at))
         finally:
-            self._asking -= 1
+            del self._queues[kind]
 
     async def _answer(self, together: Sequence[Asked[Q, K, A]]) -> None:
         waited = time.monotonic() - min(asked.asked_at for asked in together)
@@ -120,13 +130,9 @@ class Gathering(Generic[Q, K, A]):
             for asked in together:
                 asked.fail(exc)
 
-    def _next(self) -> list[Asked[Q, K, A]]:
-        """Take the questions of the kind that has waited longest, in order of arrival."""
-        if not self._waiting:
-            return []
-        kind = self._waiting[0].kind
-        same = (asked for asked in self._waiting if asked.kind == kind)
-        together = list(islice(same, self._together_most))
+    def _next(self, queue: deque[Asked[Q, K, A]]) -> list[Asked[Q, K, A]]:
+        """Take the first of those who wait."""
+        together = list(islice(queue, self._together_most))
         for asked in together:
             self._forget(asked)
         return together
@@ -134,8 +140,10 @@ class Gathering(Generic[Q, K, A]):
     def _forget(self, asked: Asked[Q, K, A]) -> None:
         if asked.giving_up is not None:
             asked.giving_up.cancel()
-        if asked in self._waiting:
-            self._waiting.remove(asked)
+        queue = self._queues.get(asked.kind)
+        if queue is not None and asked in queue:
+            queue.remove(asked)
+            self._waiting -= 1
 
     def _give_up(self, asked: Asked[Q, K, A]) -> None:
         """Tell that no place was free in time; the circuit hears nothing, as it is not ill."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from api import gathering
 from api.gathering import Gathering
 from api.stores import ClickHouse, StoreUnavailableError
 from tests.conftest import settings_on
@@ -30,11 +31,13 @@ class Desk:
         self.heard: list[list[str]] = []
         self.gate = asyncio.Event()
         self.error: Exception | None = None
+        self.answering_seconds = 0.0
 
     async def _answer(self, questions: Sequence[str], kind: int, seconds: float) -> list[str]:
         assert 0 < seconds <= 60
         self.heard.append(list(questions))
         await self.gate.wait()
+        await asyncio.sleep(self.answering_seconds)
         if self.error is not None:
             raise self.error
         return [f"{question}{kind}" for question in questions]
@@ -69,7 +72,18 @@ async def test_only_what_is_of_one_kind_goes_together(desk: Desk) -> None:
         tasks += await desk.asked(question, kind=kind)
     desk.gate.set()
     assert await asyncio.gather(*tasks) == ["a1", "b1", "c2", "d1", "e2"]
-    assert desk.heard == [["a"], ["b", "d"], ["c", "e"]]
+    assert desk.heard == [["a"], ["c", "e"], ["b", "d"]], "kinds take turns"
+
+
+async def test_who_asks_again_goes_along(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "REST_OF_STATEMENT", 20)
+    desk.answering_seconds = 0.02
+    tasks = await desk.asked("a") + await desk.asked("b", "c")
+    desk.gate.set()
+    await asyncio.gather(*tasks)
+    again = await desk.asked("d") + await desk.asked("e")
+    assert await asyncio.gather(*again) == ["d1", "e1"]
+    assert desk.heard == [["a"], ["b", "c"], ["d", "e"]]
 
 
 async def test_an_error_reaches_everybody_and_is_over_then(desk: Desk) -> None:
