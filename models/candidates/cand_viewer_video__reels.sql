@@ -94,8 +94,8 @@ sourced as (
 ),
 
 -- As (video, source), the strongest source first. What must not be shown leads them as source 0,
--- so that "each video once" keeps it away. Fills are long: they are taken up only where a page may
--- not be left, even if everything that must not be shown were among the others.
+-- so that "each video once" keeps it away. Fills are long: they are asked for by names that depend
+-- on whether a page is left, because ClickHouse would evaluate a constant one while it plans.
 listed as (
 
     select
@@ -105,19 +105,23 @@ listed as (
         arrayConcat(
             arrayMap(video_id -> (video_id, 0), excluded_videos),
             sourced_videos,
-            if(
-                length(arrayDistinct(sourced_videos.1))
-                < {{ var('fill_below_videos') }}
-                + length(excluded_videos)
-                + arrayCount(
-                    video -> has(excluded_creators, {{ creator_of('video.1') }}),
-                    sourced_videos
-                ),
-                arrayConcat(
-                    arrayMap(video_id -> (video_id, 4), {{ videos_of("'trending_7d'") }}),
-                    arrayMap(video_id -> (video_id, 5), {{ videos_of("'newest'") }})
-                ),
-                []
+            arrayFlatten(
+                arrayMap(
+                    fill -> arrayMap(
+                        video_id -> (video_id, fill.2),
+                        {{ videos_of('fill.1') }}
+                    ),
+                    if(
+                        length(arrayExcept(arrayDistinct(sourced_videos.1), excluded_videos))
+                        < {{ var('fill_below_videos') }}
+                        + arrayCount(
+                            video -> has(excluded_creators, {{ creator_of('video.1') }}),
+                            sourced_videos
+                        ),
+                        [('trending_7d', 4), ('newest', 5)],
+                        []
+                    )
+                )
             )
         ) as listed_videos
 
