@@ -159,6 +159,7 @@ def write_report(
 @app.command()
 def soak(
     minutes: Annotated[float, typer.Option(help="How long.", min=1)] = 30,
+    rate: Annotated[float, typer.Option(help="Requests per second.", min=1)] = 200,
     size: Size = "L",
     reuse: Reuse = False,
     data_dir: OwnDir = None,
@@ -171,9 +172,9 @@ def soak(
     """
     benchmark = Benchmark(
         "soak",
-        f"mixed load for {minutes:g} minutes",
+        f"mixed load of {rate:g} requests a second for {minutes:g} minutes",
         "itself after warming up",
-        lambda run: long_run(run, minutes),
+        lambda run: long_run(run, minutes, rate),
         goals=(Goal("growing", 0, "series"), Goal("errors", 0, "errors")),
     )
     with own_system(data_dir or place_of(size), size, reuse=reuse) as (system, loaded):

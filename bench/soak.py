@@ -32,7 +32,6 @@ from bench.registry import Measured, Run
 from bench.service import Readers, by_kind
 from bench.usage import memory_mib, processes_of
 
-RATE = 200.0  # requests per second
 STRETCH_SECONDS = 60.0  # of load planned at once
 SAMPLE_SECONDS = 10.0
 WARM_UP_SHARE = 1 / 3
@@ -199,10 +198,10 @@ def series_of(name: str, times: Sequence[float], values: Sequence[float]) -> Ser
     )
 
 
-def soak(run: Run, minutes: float) -> Measured:
-    """Read and write for some minutes, and look at everything meanwhile."""
+def soak(run: Run, minutes: float, rate: float) -> Measured:
+    """Read and write for some minutes at a rate (1/s), and look at everything meanwhile."""
     forget(run.settings)
-    readers = Readers(run.settings, RATE)
+    readers = Readers(run.settings, rate)
     base_url = run.settings.public_base_url
     stretch = min(STRETCH_SECONDS, minutes * 60 / 3)
     every = min(SAMPLE_SECONDS, minutes * 60 / 20)
@@ -214,7 +213,7 @@ def soak(run: Run, minutes: float) -> Measured:
                 break
             plan = plan_of(base_url, readers.load(stretch, seed=seed))
             found = carry_out(plan, run.folder)
-            figures.append(by_kind(plan.requests, found.outcomes, found.seconds, RATE)[0])
+            figures.append(by_kind(plan.requests, found.outcomes, found.seconds, rate)[0])
     if not lookout.samples:
         raise RuntimeError(f"nothing could be looked at: {lookout.failures[:1]}")
     times = [at for at, _ in lookout.samples]
