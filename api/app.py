@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from litestar import Litestar
-from litestar.di import Provide
+from litestar import Litestar, Response, get
+from litestar.di import NamedDependency, Provide
 from litestar.middleware import DefineMiddleware
 from litestar.plugins.prometheus import PrometheusController
 from litestar.static_files import create_static_files_router
@@ -50,16 +50,24 @@ from api.snapshots.walk import Walks
 from api.stores import Stores
 from api.trending.charts import uses_charts
 from api.trending.controller import UseChartsController
+from api.workermetrics import worker_metrics
 from api.writes import Writes
 
 LARGEST_BODY_BYTES = 1_000_000
 
 
 class MetricsController(PrometheusController):
-    """Litestar's, without a token and not in the document."""
+    """Litestar's, and what workers tell; without a token and not in the document."""
 
     opt = {"exclude_from_auth": True}  # noqa: RUF012  Litestar's way
     include_in_schema = False
+
+    @get()
+    async def get(self, stores: NamedDependency[Stores]) -> Response[bytes]:
+        """Return the metrics of the service's processes, then those of the workers."""
+        ours: Response[bytes] = await PrometheusController.get.fn(self)
+        ours.content += await worker_metrics(stores.redis)
+        return ours
 
 
 def create_app(settings: Settings | None = None) -> Litestar:

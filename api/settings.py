@@ -19,8 +19,17 @@ PREFIX = "NOVA_"
 # embedded engine's password, the tests' sizes), not settings.
 HAND_OVERS = ("NOVA_DBT_", "NOVA_EMBEDDED_", "NOVA_TEST_")
 
-SECRETS = frozenset({"jwt_secret", "cursor_secret"})
-ADDRESSES = frozenset({"postgres_url", "redis_url", "clickhouse_url", "clickhouse_postgres_url"})
+SECRETS = frozenset({"jwt_secret", "cursor_secret", "milvus_token"})
+ADDRESSES = frozenset(
+    {
+        "postgres_url",
+        "redis_url",
+        "clickhouse_url",
+        "clickhouse_postgres_url",
+        "tensorflow_serving_url",
+        "milvus_url",
+    }
+)
 
 Milliseconds = Annotated[int, Meta(ge=1, le=600_000)]
 Seconds = Annotated[int, Meta(ge=1, le=31_536_000)]
@@ -103,6 +112,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     suggested_users_fresh_seconds: Seconds = 300
     creators_fresh_seconds: Seconds = 3_600
 
+    # ---------- embeddings from elsewhere
+    tensorflow_serving_url: str = ""
+    tensorflow_serving_timeout_ms: Milliseconds = 200
+    milvus_url: str = ""
+    milvus_token: str = ""
+    milvus_timeout_ms: Milliseconds = 200
+
     def __post_init__(self) -> None:
         """Refuse what no single field can see."""
         if not self.jwt_secret and not self.jwt_public_key:
@@ -121,6 +137,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ):
             if urlsplit(getattr(self, name)).scheme not in schemes:
                 raise SettingsError(f"{PREFIX}{name.upper()} must begin with {schemes[0]}://")
+        if self.tensorflow_serving_url and urlsplit(self.tensorflow_serving_url).scheme not in (
+            "http",
+            "https",
+        ):
+            raise SettingsError(f"{PREFIX}TENSORFLOW_SERVING_URL must begin with http://")
 
     def __repr__(self) -> str:
         """Show every field but secrets, and addresses without their passwords."""

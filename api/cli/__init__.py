@@ -21,6 +21,7 @@ COMMANDS = {
     "migrate": "service",
     "token": "tokens",
     "warm": "warm",
+    "models": "models",
     "import": "data",
     "dbt": "develop",
     "sql": "develop",

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -204,8 +205,21 @@ def status(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> Non
                 f" {drift.ahead} ahead; {drift.lag_ms} ms behind",
                 markup=False,
             )
+        for state in report.embeddings:
+            failed = {name: n for name, n in state.batches.items() if name != "answered"}
+            out.print(
+                f"embeddings of {state.model_version}: {state.stored} stored, {state.left} left"
+                f"{told(', failed batches', failed)}{told(', refused vectors', state.refused)}"
+                f"{', the model server is left alone' if state.is_open else ''}",
+                markup=False,
+            )
     if not report.healthy:
         raise typer.Exit(1)
+
+
+def told(what: str, counts: Mapping[str, int]) -> str:
+    """Say how many of what there were, by their names; nothing when there were none."""
+    return f"{what}: {', '.join(f'{n} {name}' for name, n in counts.items())}" if counts else ""
 
 
 def reset(

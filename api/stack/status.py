@@ -13,6 +13,7 @@ import redis
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from msgspec import Struct
 
+from api.modelserver.reports import REPORT_KEY as EMBEDDING_KEY
 from api.settings import Settings, without_password
 from api.stack.process import StartError
 from api.stack.system import STORES, ApiProcess, Store, System
@@ -48,6 +49,17 @@ class CounterDrift(Struct):
     lag_ms: int
 
 
+class EmbeddingState(Struct):
+    """What the embedding worker said about one version; see `EmbeddingReport`."""
+
+    model_version: str
+    stored: int
+    batches: dict[str, int]
+    refused: dict[str, int]
+    left: int
+    is_open: bool
+
+
 class SystemStatus(Struct):
     """The whole system; healthy when every part is."""
 
@@ -56,6 +68,7 @@ class SystemStatus(Struct):
     processes: list[ProcessStatus]
     landing: list[LandingLag]
     counters: list[CounterDrift]
+    embeddings: list[EmbeddingState]
 
 
 def answers(store: Store, settings: Settings) -> bool:
@@ -111,11 +124,21 @@ def counter_drift(settings: Settings) -> list[CounterDrift]:
     ]
 
 
+def embedding_states(settings: Settings) -> list[EmbeddingState]:
+    """Return what the embedding worker said about the versions it computes."""
+    return [
+        msgspec.convert({"model_version": version, **report}, EmbeddingState)
+        for version, report in reported(settings, EMBEDDING_KEY).items()
+    ]
+
+
 def status_of(system: System) -> SystemStatus:
     """Look at every part of a system; a part that hangs costs two seconds at most."""
     identity = system.identity()
     if identity is None:
-        return SystemStatus(healthy=False, url="", processes=[], landing=[], counters=[])
+        return SystemStatus(
+            healthy=False, url="", processes=[], landing=[], counters=[], embeddings=[]
+        )
     settings = Settings.from_environ(system.environment(identity))
     servers = system.servers(identity)
     lines = []
@@ -153,4 +176,5 @@ def status_of(system: System) -> SystemStatus:
         processes=lines,
         landing=landing_lags(settings),
         counters=counter_drift(settings),
+        embeddings=embedding_states(settings),
     )

@@ -45,7 +45,25 @@ KINDS: Mapping[Store, Callable[[Path, int, str], EmbeddedServer]] = {
     "clickhouse": ClickHouseServer,
 }
 
-WORKERS = ("charts", "housekeeping", "landing", "reconciliation", "refreshing")
+WORKERS = (
+    "charts",
+    "embedding",
+    "housekeeping",
+    "landing",
+    "mirroring",
+    "reconciliation",
+    "refreshing",
+)
+
+
+def wanted_workers(settings: Settings) -> list[str]:
+    """Return the workers that have something to do with these settings."""
+    idle = {
+        "landing": settings.cdc != "pull",
+        "embedding": not settings.tensorflow_serving_url,
+        "mirroring": not settings.milvus_url,
+    }
+    return [name for name in WORKERS if not idle.get(name)]
 
 
 def url_variable(store: Store) -> str:
@@ -227,10 +245,9 @@ class System:
         """Return our own programs: the workers, then the service."""
         environment = self.environment(identity)
         settings = Settings.from_environ(environment)
-        workers = [name for name in WORKERS if name != "landing" or settings.cdc == "pull"]
         made = [
             PythonProcess(self.programs_dir, name, [f"api.workers.{name}"], environment)
-            for name in workers
+            for name in wanted_workers(settings)
         ]
         return [*made, ApiProcess(self.programs_dir, settings, environment)]
 

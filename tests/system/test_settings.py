@@ -31,6 +31,7 @@ def test_variables_of_other_programs_are_left_alone():
         ("NOVA_SNAPSHOT_TTL_SECONDS", "60"),
         ("NOVA_CURSOR_SECRET", "short"),
         ("NOVA_POSTGRES_URL", "mysql://localhost/nova"),
+        ("NOVA_TENSORFLOW_SERVING_URL", "localhost:8501"),
     ],
 )
 def test_a_bad_value_names_its_variable(variable: str, value: str):

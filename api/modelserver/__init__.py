@@ -1,0 +1,1 @@
+"""Embeddings of videos that a model server computes: TensorFlow Serving, by its REST interface."""

@@ -1,0 +1,86 @@
+"""
+What workers report of themselves in Redis, as Prometheus reads it at /metrics.
+
+Workers have no port; the API tells what they told last. Nothing while Redis is away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+import msgspec
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from api.modelserver.reports import REPORT_KEY, EmbeddingReport
+from api.stores import RedisStore, StoreUnavailableError
+
+
+class EmbeddingCollector(Collector):
+    """Metrics of the embedding worker, a label per version of the model."""
+
+    def __init__(self, reports: Mapping[str, EmbeddingReport]) -> None:
+        self._reports = reports
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        stored = CounterMetricFamily(
+            "nova_embedding_videos_stored",
+            "Videos whose embedding came from the model server (count)",
+            labels=["model_version"],
+        )
+        batches = CounterMetricFamily(
+            "nova_embedding_batches",
+            "Questions to the model server, by outcome: answered, or what was wrong (count)",
+            labels=["model_version", "outcome"],
+        )
+        refused = CounterMetricFamily(
+            "nova_embedding_vectors_refused",
+            "Vectors of answered batches that were not taken, by reason (count)",
+            labels=["model_version", "reason"],
+        )
+        left = GaugeMetricFamily(
+            "nova_embedding_videos_left",
+            "Videos that the last walk had to leave without an embedding (count)",
+            labels=["model_version"],
+        )
+        is_open = GaugeMetricFamily(
+            "nova_embedding_circuit_open",
+            "1 while the model server is left alone after failures",
+            labels=["model_version"],
+        )
+        for version, report in self._reports.items():
+            stored.add_metric([version], report.stored)
+            for outcome, count in report.batches.items():
+                batches.add_metric([version, outcome], count)
+            for reason, count in report.refused.items():
+                refused.add_metric([version, reason], count)
+            left.add_metric([version], report.left)
+            is_open.add_metric([version], report.is_open)
+        yield from (stored, batches, refused, left, is_open)
+
+
+async def embedding_reports(redis: RedisStore) -> dict[str, EmbeddingReport]:
+    """Return what the embedding worker told last, by version; empty when nobody tells."""
+
+    async def read() -> dict[bytes, bytes]:
+        return cast("dict[bytes, bytes]", await redis.client.hgetall(REPORT_KEY))
+
+    try:
+        told = await redis.run(read)
+        return {
+            version.decode(): msgspec.json.decode(report, type=EmbeddingReport)
+            for version, report in sorted(told.items())
+        }
+    except (StoreUnavailableError, msgspec.MsgspecError):
+        return {}
+
+
+async def worker_metrics(redis: RedisStore) -> bytes:
+    """Return the metrics of workers, as text for Prometheus."""
+    registry = CollectorRegistry(auto_describe=False)
+    if reports := await embedding_reports(redis):
+        registry.register(EmbeddingCollector(reports))
+    return generate_latest(registry)
