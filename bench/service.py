@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from api.settings import Settings
 from bench.feed import REELS, forget, viewers
@@ -17,6 +18,9 @@ from bench.writes import Writes, at_random
 MIXED_RATE = 2_040.0  # requests per second
 WRITE_SHARE = 0.1
 MIXED_SECONDS = 300.0
+# Looked for when that is not held, the highest first.
+LOWER_RATES = (1_500.0, 1_000.0, 500.0)
+LOWER_SECONDS = 60.0
 # As long as a first page is served from one snapshot: a reader who comes 20 times within it makes
 # one miss and 19 hits.
 FRESH_SECONDS = 60.0
@@ -84,28 +88,66 @@ def by_kind(
     ]
 
 
-def mixed(run: Run) -> Measured:
+class Mix(NamedTuple):
+    """What a mixed load of a rate came to."""
+
+    rate: float  # requests per second
+    figures: list[Figure]
+    readers: int
+    client_cores: float
+
+    @property
+    def everything(self) -> Figure:
+        """All requests together."""
+        return self.figures[0]
+
+    @property
+    def hit_share(self) -> float:
+        """Hits among reads."""
+        reads = [each.requests for each in self.figures if each.name in ("hits", "misses")]
+        return self.everything.hits / sum(reads)
+
+    @property
+    def is_held(self) -> bool:
+        """Say whether everything was answered, at the rate asked."""
+        return self.everything.errors == 0 and self.everything.per_second > 0.98 * self.rate
+
+
+def mix(run: Run, rate: float, seconds: float) -> Mix:
     """Read nine times of ten and write once, open loop; readers come back within the minute."""
     forget(run.settings)
-    readers = Readers(run.settings, MIXED_RATE)
+    readers = Readers(run.settings, rate)
     base_url = run.settings.public_base_url
     carry_out(plan_of(base_url, readers.first_visits(run.seconds(FRESH_SECONDS))), run.folder)
-    plan = plan_of(base_url, readers.load(run.seconds(MIXED_SECONDS), seed=1))
+    plan = plan_of(base_url, readers.load(run.seconds(seconds), seed=1))
     found = carry_out(plan, run.folder)
-    figures = by_kind(plan.requests, found.outcomes, found.seconds, MIXED_RATE)
-    everything = figures[0]
-    reads = sum(each.requests for each in figures if each.name in ("hits", "misses"))
+    figures = by_kind(plan.requests, found.outcomes, found.seconds, rate)
+    return Mix(rate, figures, len(readers.signed), found.cpu_seconds / found.seconds)
+
+
+def mixed(run: Run) -> Measured:
+    """Mix at the rate of the goal; when that is not held, lower rates until one is."""
+    asked = mix(run, MIXED_RATE, MIXED_SECONDS)
+    lower: list[Mix] = []
+    if not (asked.is_held or run.is_quick):
+        for rate in LOWER_RATES:
+            lower.append(mix(run, rate, LOWER_SECONDS))
+            if lower[-1].is_held:
+                break
+    held = next((each for each in (asked, *lower) if each.is_held), None)
     return Measured(
-        figures,
+        [*asked.figures, *(each.everything for each in lower)],
         {
-            "per_second": everything.per_second,
-            "p95_ms": everything.p95_ms,
-            "errors": everything.errors,
-            "hit_share": everything.hits / reads,
-            "late_p99_ms": everything.late_p99_ms,
-            "readers": len(readers.signed),
-            "client_cores": found.cpu_seconds / found.seconds,
-            **{f"{each.name}_p95_ms": each.p95_ms for each in figures[1:]},
+            "per_second": asked.everything.per_second,
+            "p95_ms": asked.everything.p95_ms,
+            "errors": asked.everything.errors,
+            "hit_share": asked.hit_share,
+            "late_p99_ms": asked.everything.late_p99_ms,
+            "readers": asked.readers,
+            "client_cores": asked.client_cores,
+            "held_per_second": held.rate if held else 0.0,
+            **({"held_p95_ms": held.everything.p95_ms} if held else {}),
+            **{f"{each.name}_p95_ms": each.p95_ms for each in asked.figures[1:]},
         },
     )
 
@@ -193,7 +235,7 @@ BENCHMARKS = (
             Goal("errors", 0, "errors"),
             Goal("p95_ms", 25, "ms"),
         ),
-        limit_seconds=540,
+        limit_seconds=900,
     ),
     Benchmark(
         "trending",
