@@ -231,7 +231,9 @@ def test_charts_of_sounds_and_hashtags_are_a_plain_recount_of_the_file(kuairand_
             if interval:
                 assert postgres.execute(spread, [interval, ids]).rowcount == 1_000
             land_until_settled(world.settings)
-            refresh_ranking(world.settings.clickhouse_url)
+            for kind in ("sounds", "hashtags"):
+                world.clickhouse.command(f"system refresh view nova.trending_{kind}_hourly_mv")
+                world.clickhouse.command(f"system wait view nova.trending_{kind}_hourly_mv")
             published = dict(
                 postgres.execute(
                     "select id, published_at from app.videos where id = any(%s)", [ids]
