@@ -30,8 +30,8 @@ from api.surfaces.reader import DEFAULT_VARIANT
 
 # Twice as many as one statement ranks (count): while one is under way, the snapshots of the one
 # before are kept.
-VIEWERS_AT_ONCE = 64
-VIEWERS_TOGETHER = 32
+VIEWERS_AT_ONCE = 128
+VIEWERS_TOGETHER = 64
 TIMEOUT_MS = 30_000  # nobody waits
 
 
