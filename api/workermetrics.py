@@ -7,15 +7,20 @@ Workers have no port; the API tells what they told last. Nothing while Redis is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import cast
+from typing import TypeVar, cast
 
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from api.modelserver.reports import REPORT_KEY, EmbeddingReport
+from api.modelserver.reports import REPORT_KEY as EMBEDDING_KEY
+from api.modelserver.reports import EmbeddingReport
 from api.stores import RedisStore, StoreUnavailableError
+from api.vectors.reports import REPORT_KEY as MIRRORING_KEY
+from api.vectors.reports import MirrorReport
+
+Report = TypeVar("Report", EmbeddingReport, MirrorReport)
 
 
 class EmbeddingCollector(Collector):
@@ -62,16 +67,40 @@ class EmbeddingCollector(Collector):
         yield from (stored, batches, refused, left, is_open)
 
 
-async def embedding_reports(redis: RedisStore) -> dict[str, EmbeddingReport]:
-    """Return what the embedding worker told last, by version; empty when nobody tells."""
+class MirrorCollector(Collector):
+    """Metrics of the mirroring worker, a label per version of the model."""
+
+    def __init__(self, reports: Mapping[str, MirrorReport]) -> None:
+        self._reports = reports
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        copied = CounterMetricFamily(
+            "nova_mirroring_videos_copied",
+            "Embeddings copied to the vector database (count)",
+            labels=["model_version"],
+        )
+        failures = CounterMetricFamily(
+            "nova_mirroring_failures",
+            "Errors of the vector database while copying (count)",
+            labels=["model_version"],
+        )
+        for version, report in self._reports.items():
+            copied.add_metric([version], report.copied)
+            failures.add_metric([version], report.failures)
+        yield from (copied, failures)
+
+
+async def reports(redis: RedisStore, key: str, kind: type[Report]) -> dict[str, Report]:
+    """Return what a worker told last, by version; empty when nobody tells."""
 
     async def read() -> dict[bytes, bytes]:
-        return cast("dict[bytes, bytes]", await redis.client.hgetall(REPORT_KEY))
+        return cast("dict[bytes, bytes]", await redis.client.hgetall(key))
 
     try:
         told = await redis.run(read)
         return {
-            version.decode(): msgspec.json.decode(report, type=EmbeddingReport)
+            version.decode(): msgspec.json.decode(report, type=kind)
             for version, report in sorted(told.items())
         }
     except (StoreUnavailableError, msgspec.MsgspecError):
@@ -81,6 +110,8 @@ async def embedding_reports(redis: RedisStore) -> dict[str, EmbeddingReport]:
 async def worker_metrics(redis: RedisStore) -> bytes:
     """Return the metrics of workers, as text for Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
-    if reports := await embedding_reports(redis):
-        registry.register(EmbeddingCollector(reports))
+    if embedded := await reports(redis, EMBEDDING_KEY, EmbeddingReport):
+        registry.register(EmbeddingCollector(embedded))
+    if mirrored := await reports(redis, MIRRORING_KEY, MirrorReport):
+        registry.register(MirrorCollector(mirrored))
     return generate_latest(registry)

@@ -41,7 +41,16 @@ class ModelServer:
         self._url = settings.tensorflow_serving_url.rstrip("/")
         self._timeout_seconds = settings.tensorflow_serving_timeout_ms / 1000
         self._session: aiohttp.ClientSession | None = None
-        self.breaker = Breaker("tensorflow_serving", FAILURES_TO_OPEN, open_seconds)
+        self._open_seconds = open_seconds
+        self._circuits: dict[str, Breaker] = {}
+
+    def circuit(self, model: str) -> Breaker:
+        """Return the circuit of a model: one that is not there says nothing about the others."""
+        if model not in self._circuits:
+            self._circuits[model] = Breaker(
+                "tensorflow_serving", FAILURES_TO_OPEN, self._open_seconds
+            )
+        return self._circuits[model]
 
     async def predict(
         self, model: str, instances: Sequence[dict[str, Any]], dimensions: int
@@ -62,7 +71,7 @@ class ModelServer:
 
         longest = ATTEMPTS * self._timeout_seconds + (ATTEMPTS - 1) * LONGEST_PAUSE_SECONDS
         try:
-            return await self.breaker.run(work, longest + 1)
+            return await self.circuit(model).run(work, longest + 1)
         except StoreUnavailableError as exc:
             if isinstance(exc.__cause__, ModelServerError):
                 raise exc.__cause__ from exc

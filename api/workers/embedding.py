@@ -40,12 +40,11 @@ from api.workers.stopping import ended, until_told
 BATCH_VIDEOS = 100  # of one question to the server (count)
 SPAN_VIDEOS = 2_000  # that are looked at, and stored, together (count)
 LOOK_SECONDS = 2.0  # from one look for what has landed to the next
-AGAIN_SECONDS = 60.0  # until a walk that left videos behind is made again
+AGAIN_SECONDS = 60.0  # until videos that were left behind are looked for
 # However much is remembered of walks: all videos are gone through this often.
 WHOLE_WALK_SECONDS = 3_600.0
 STORE_AWAY_SECONDS = 5.0
 REPORT_SECONDS = 1.0
-CIRCUIT_LOOK_SECONDS = 0.1
 NICENESS = 10  # requests come first
 # What landed shortly before the newest may be seen after it, where several land at once.
 OVERLAP = timedelta(minutes=1)
@@ -57,12 +56,32 @@ TRANSIENT = (StoreUnavailableError, ClickHouseError, aiohttp.ClientError, OSErro
 log: FilteringBoundLogger = structlog.get_logger("nova.embedding")
 
 
-class Walked(Struct):
-    """How far the walks of a version are."""
+class Asked(Struct, frozen=True):
+    """What came of some videos: how many are left, and up to which they were asked for."""
 
-    since: datetime = EPOCH  # everything that landed before is done
-    whole_at: float = float("-inf")  # when a walk through all began, by the clock of the loop
-    again_at: float = 0.0  # no walk before, by the same clock
+    left: int
+    last_id: int | None  # None: all of them
+
+
+class Walk(Struct):
+    """A walk of a version that is under way: through what, and how far it is."""
+
+    since: datetime
+    until: datetime
+    is_whole: bool
+    from_id: int = 0
+    left: int = 0  # videos that have been passed over (count)
+
+
+class Walked(Struct):
+    """How far the walks of a version are; times are by the clock of the loop."""
+
+    # From a walk that left videos behind to the next through all, longer each time it did.
+    pause_seconds: float
+    since: datetime = EPOCH  # everything that landed before was gone through
+    whole_due_at: float = float("-inf")
+    left: int = 0  # of the walks that are through (count)
+    walk: Walk | None = None
 
 
 class Embedder:
@@ -75,8 +94,10 @@ class Embedder:
         *,
         server: ModelServer | None = None,
         store: EmbeddingStore | None = None,
+        again_seconds: float = AGAIN_SECONDS,
     ) -> None:
         self.stop = stop
+        self.again_seconds = again_seconds
         self.stores = Stores(settings)
         self.server = server or ModelServer(settings)
         self.store = store or EmbeddingStore(settings)
@@ -98,54 +119,83 @@ class Embedder:
             await self.walk(model)
 
     async def walk(self, model: ServedModel) -> None:
-        """Embed what a version lacks of what has landed since its last whole walk."""
-        walked = self._walked.setdefault(model.model_version, Walked())
-        report = self.report_of(model)
-        began_at = asyncio.get_running_loop().time()
-        if began_at < walked.again_at:
+        """
+        Embed what a version lacks, until all is gone through or the server is to be left alone.
+
+        Then the next call goes on behind the batch that failed; other versions have their turn.
+        """
+        walked = self._walked.setdefault(model.model_version, Walked(self.again_seconds))
+        walk = walked.walk = walked.walk or await self._new_walk(walked)
+        if walk is None:
             return
-        is_whole = began_at - walked.whole_at >= WHOLE_WALK_SECONDS
-        since = EPOCH if is_whole else walked.since
+        circuit = self.server.circuit(model.model_version)
+        while not self.stop.is_set() and not circuit.is_refusing:
+            span = await self.store.next_videos(walk.from_id, walk.since, SPAN_VIDEOS)
+            if span is None:
+                self._end_walk(model, walked, walk)
+                return
+            made_at = (await self.store.moment()).now
+            videos = await self.store.videos_to_embed(
+                model.model_version, span, walk.since, walk.until
+            )
+            asked = await self.embed(model, videos, made_at)
+            walk.left += asked.left
+            walk.from_id = (span.last_id if asked.last_id is None else asked.last_id) + 1
+            self.report_of(model).left = walked.left + walk.left
+        if circuit.is_refusing:
+            log.warning(
+                "the model server is left alone for a while", model_version=model.model_version
+            )
+
+    async def _new_walk(self, walked: Walked) -> Walk | None:
+        """Return the next walk of a version; None while there is nothing to look for."""
+        is_whole = asyncio.get_running_loop().time() >= walked.whole_due_at
         moment = await self.store.moment()
+        since = EPOCH if is_whole else walked.since
         until = min(moment.newest_landing_at, moment.settled_until)
         if until <= since:
-            return
-        seen_since = max(since - OVERLAP, EPOCH)
-        left = 0
-        from_id = 0
-        while not self.stop.is_set():
-            span = await self.store.next_videos(from_id, seen_since, SPAN_VIDEOS)
-            if span is None:
-                break
-            made_at = (await self.store.moment()).now
-            videos = await self.store.videos_to_embed(model.model_version, span, seen_since, until)
-            left += await self.embed(model, videos, made_at)
-            from_id = span.last_id + 1
-        if self.stop.is_set():
-            return
-        report.left = left
-        if left:
-            walked.again_at = asyncio.get_running_loop().time() + AGAIN_SECONDS
-            log.warning("videos are left", model_version=model.model_version, videos=left)
-            return
-        walked.since = until
+            return None
         if is_whole:
-            walked.whole_at = began_at
+            walked.left = 0
+        return Walk(max(since - OVERLAP, EPOCH), until, is_whole)
 
-    async def embed(self, model: ServedModel, videos: Sequence[Video], made_at: datetime) -> int:
-        """Embed videos, batch by batch, and store what came; returns how many are left."""
+    def _end_walk(self, model: ServedModel, walked: Walked, walk: Walk) -> None:
+        """Note that a walk is through; what it left is looked for by the next through all."""
+        now = asyncio.get_running_loop().time()
+        walked.walk = None
+        walked.since = walk.until
+        walked.left += walk.left
+        if walk.left:
+            due_at = now + walked.pause_seconds
+            walked.whole_due_at = due_at if walk.is_whole else min(walked.whole_due_at, due_at)
+            walked.pause_seconds = min(2 * walked.pause_seconds, WHOLE_WALK_SECONDS)
+            log.warning("videos are left", model_version=model.model_version, videos=walk.left)
+        elif walk.is_whole:
+            walked.whole_due_at = now + WHOLE_WALK_SECONDS
+            walked.pause_seconds = self.again_seconds
+        self.report_of(model).left = walked.left
+
+    async def embed(self, model: ServedModel, videos: Sequence[Video], made_at: datetime) -> Asked:
+        """
+        Embed videos, batch by batch, and store what came.
+
+        Not all of them when told to stop, or when the server is to be left alone.
+        """
+        circuit = self.server.circuit(model.model_version)
         vectors: dict[int, Sequence[float]] = {}
+        asked = 0
         try:
-            for start in range(0, len(videos), BATCH_VIDEOS):
-                if not await self.circuit_lets_through():
-                    break
-                vectors |= await self.ask(model, videos[start : start + BATCH_VIDEOS])
+            while asked < len(videos) and not self.stop.is_set() and not circuit.is_refusing:
+                batch = videos[asked : asked + BATCH_VIDEOS]
+                vectors |= await self.ask(model, batch)
+                asked += len(batch)
         finally:
             # Also when told to stop: what was computed is kept.
             await self.store.store(model.model_version, vectors, made_at)
         self.report_of(model).stored += len(vectors)
         await self.report()
-        return len(videos) - len(vectors)
+        is_through = asked == len(videos)
+        return Asked(asked - len(vectors), None if is_through else videos[asked].video_id - 1)
 
     async def ask(self, model: ServedModel, batch: Sequence[Video]) -> dict[int, Sequence[float]]:
         """Return the embeddings of a batch by video; none when the server fails at it."""
@@ -179,16 +229,6 @@ class Embedder:
             )
         return {batch[place].video_id: vector for place, vector in predicted.vectors.items()}
 
-    async def circuit_lets_through(self) -> bool:
-        """Wait until the server may be asked; False when told to stop meanwhile."""
-        was_open = self.server.breaker.is_refusing
-        if was_open:
-            log.warning("the model server is left alone for a while")
-            await self.report(at_once=True)
-        while self.server.breaker.is_refusing and not self.stop.is_set():
-            await ended(self.stop, CIRCUIT_LOOK_SECONDS)
-        return not self.stop.is_set()
-
     def report_of(self, model: ServedModel) -> EmbeddingReport:
         """Return what is known of a version since this worker began."""
         return self.reports.setdefault(model.model_version, EmbeddingReport())
@@ -199,10 +239,10 @@ class Embedder:
         if not self.reports or (not at_once and now - self._reported_at < REPORT_SECONDS):
             return
         self._reported_at = now
-        is_open = not self.server.breaker.is_closed
+        for version, report in self.reports.items():
+            report.is_open = not self.server.circuit(version).is_closed
         told: dict[Any, Any] = {
-            version: msgspec.json.encode(msgspec.structs.replace(report, is_open=is_open))
-            for version, report in self.reports.items()
+            version: msgspec.json.encode(report) for version, report in self.reports.items()
         }
 
         async def tell() -> Any:

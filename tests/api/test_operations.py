@@ -36,6 +36,8 @@ async def test_a_missing_store_is_named_not_described(
         ready = await api.get("/health/ready")
         health = await api.get("/health")
         live = await api.get("/health/live")
+        metrics = await api.get("/metrics")
+    assert metrics.status_code == 200
     assert (ready.status_code, ready.json()["failing"]) == (503, ["redis"])
     assert (health.status_code, health.json()["status"]) == (200, "degraded")
     assert live.status_code == 200
