@@ -42,6 +42,9 @@ from api.reels.charts import ReelCharts
 from api.reels.controller import ReelsController
 from api.reels.queries import ReelQueries
 from api.reels.reader import reels_feed
+from api.search.controller import SearchController
+from api.search.queries import SearchQueries
+from api.search.reader import Search
 from api.settings import Settings
 from api.snapshots.landed import LandedWatch
 from api.snapshots.releases import ReleaseWatch
@@ -92,6 +95,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
     post_charts = PostCharts(stores.clickhouse, stores.postgres, stores.redis, counters, settings)
     use_charts = uses_charts(stores, settings)
     discovery = Discovery(stores, landed, releases, settings)
+    search = Search(
+        SearchQueries(stores.clickhouse, stores.postgres, settings),
+        reel_cards,
+        counters,
+        cursors,
+        settings,
+    )
     reels = reels_feed(queries, reel_cards, walks, cursors, counters)
     provided: dict[str, Any] = {
         "reels": reels,
@@ -107,6 +117,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "post_charts": post_charts,
         "use_charts": use_charts,
         "discovery": discovery,
+        "search": search,
         "event_writer": EventWriter(stores.postgres, writes),
         "items": ItemWriter(writes),
         "posts": PostWriter(writes),
@@ -133,6 +144,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await timelines.close()
             await reel_cards.close()
             await discovery.close()
+            await search.close()
             await writes.close()
             await touches.close()
             await counters.close()
@@ -149,6 +161,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             UserController,
             EventsController,
             DiscoveryController,
+            SearchController,
             HealthController,
             MetricsController,
             create_static_files_router(

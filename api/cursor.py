@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import struct
 import time
+import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable
@@ -36,9 +37,18 @@ STALE, STAND_IN, CROSSED = 1, 2, 4  # flags
 COMMENTS_VERSION = 128
 COMMENTS_HEAD = struct.Struct(">BI8sqQB")
 
-HEADS = {VERSION: HEAD, COMMENTS_VERSION: COMMENTS_HEAD}
+# Cursors of a search: version, issued at (s), viewer tag, tag of what is searched for, flags, as_of
+# (ms), relevance (ppm), published at (ms), id, fingerprint of the correction, length of what
+# follows, which is nothing
+SEARCH_VERSION = 129
+SEARCH_HEAD = struct.Struct(">BII8sBQQQQIB")
+RELAXED, ELSEWHERE = 1, 2  # flags
 
-Reason = Literal["forged", "truncated", "expired", "foreign-viewer", "foreign-surface"]
+HEADS = {VERSION: HEAD, COMMENTS_VERSION: COMMENTS_HEAD, SEARCH_VERSION: SEARCH_HEAD}
+
+Reason = Literal[
+    "forged", "truncated", "expired", "foreign-viewer", "foreign-surface", "foreign-search"
+]
 
 DETAILS: dict[Reason, str] = {
     "forged": "The cursor is forged: this service did not sign it.",
@@ -46,6 +56,7 @@ DETAILS: dict[Reason, str] = {
     "expired": "The cursor is expired: start again without one.",
     "foreign-viewer": "The cursor is of another viewer.",
     "foreign-surface": "The cursor is of another surface, algorithm or item.",
+    "foreign-search": "The cursor is of another search: other words, or other filters.",
 }
 
 
@@ -130,6 +141,28 @@ class CommentPlace(Struct, frozen=True):
     comment_id: int
 
 
+class SearchPlace(Struct, frozen=True):
+    """
+    The last video of a page of a search, as of which time, and which search it was.
+
+    `is_relaxed` says that it was the second one, with a correction of this fingerprint, and
+    `is_stand_in` that Postgres was asked.
+    """
+
+    as_of_ms: int
+    relevance_ppm: int
+    published_at_ms: int
+    video_id: int
+    correction: int
+    is_relaxed: bool
+    is_stand_in: bool
+
+
+def fingerprint_of(text: str) -> int:
+    """Return 32 bits by which a text is told from others."""
+    return zlib.crc32(text.encode())
+
+
 def bad_cursor(reason: Reason, field: str) -> BadCursorError:
     """Return the error that says what is wrong with a cursor."""
     return BadCursorError(
@@ -181,7 +214,7 @@ class CursorCodec:
         self, text: str, viewer_id: int, surfaces: frozenset[Surface], field: str = "cursor"
     ) -> Cursor:
         """
-        Return the cursor, or raise `BadCursorError` saying which of five things is wrong.
+        Return the cursor, or raise `BadCursorError` saying which of its `Reason`s it is.
 
         Length is judged before the signature: a cut-off cursor is a client's bug, not an attack.
         """
@@ -244,6 +277,56 @@ class CursorCodec:
         self._require_young(issued_at, field)
         return CommentPlace(EPOCH + created_at_us * MICROSECOND, comment_id)
 
+    def encode_search(self, place: SearchPlace, viewer_id: int, search: bytes) -> str:
+        """Return the cursor behind a video of a viewer's search; 99 characters."""
+        payload = SEARCH_HEAD.pack(
+            SEARCH_VERSION,
+            int(self._clock()),
+            self._viewer_tag(viewer_id),
+            self._search_tag(search),
+            RELAXED * place.is_relaxed | ELSEWHERE * place.is_stand_in,
+            place.as_of_ms,
+            place.relevance_ppm,
+            place.published_at_ms,
+            place.video_id,
+            place.correction,
+            0,
+        )
+        return self._sealed(payload)
+
+    def decode_search(
+        self, text: str, viewer_id: int, search: bytes, field: str = "cursor"
+    ) -> SearchPlace:
+        """Return the place, or raise `BadCursorError` like `decode`."""
+        payload = self._opened(text, SEARCH_VERSION, field)
+        (
+            _,
+            issued_at,
+            viewer_tag,
+            search_tag,
+            flags,
+            as_of_ms,
+            relevance_ppm,
+            published_at_ms,
+            video_id,
+            correction,
+            _,
+        ) = SEARCH_HEAD.unpack(payload)
+        if viewer_tag != self._viewer_tag(viewer_id):
+            raise bad_cursor("foreign-viewer", field)
+        if search_tag != self._search_tag(search):
+            raise bad_cursor("foreign-search", field)
+        self._require_young(issued_at, field)
+        return SearchPlace(
+            as_of_ms=as_of_ms,
+            relevance_ppm=relevance_ppm,
+            published_at_ms=published_at_ms,
+            video_id=video_id,
+            correction=correction,
+            is_relaxed=bool(flags & RELAXED),
+            is_stand_in=bool(flags & ELSEWHERE),
+        )
+
     def _require_young(self, issued_at: int, field: str) -> None:
         if self._clock() - issued_at > self._lifetime_seconds:
             raise bad_cursor("expired", field)
@@ -283,6 +366,9 @@ class CursorCodec:
     def _tag_of_viewer(self, viewer_id: int) -> int:
         digest = hmac.digest(self._viewer_key, viewer_id.to_bytes(8, "big"), "sha256")
         return int.from_bytes(digest[:4], "big")
+
+    def _search_tag(self, search: bytes) -> bytes:
+        return hmac.digest(self._viewer_key, b"search:" + search, "sha256")[:8]
 
     def _item_tag(self, item_type: ItemType, item_id: int) -> bytes:
         return hmac.digest(self._viewer_key, f"{item_type}:{item_id}".encode(), "sha256")[:8]

@@ -91,7 +91,7 @@ class InvalidRequestError(ProblemError):
 
 
 class BadCursorError(ProblemError):
-    """A cursor that does not hold; `reason` is one of five words."""
+    """A cursor that does not hold; `reason` is one of six words."""
 
     status = HTTPStatus.BAD_REQUEST
     slug = "bad-cursor"

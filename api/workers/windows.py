@@ -70,6 +70,9 @@ RELATIONS: Mapping[str, Sequence[str]] = {
     "not_interested": ("not_interested",),
 }
 
+# Tables that insert views write from an entity, with its versions.
+DOCUMENTS: Mapping[str, Sequence[str]] = {"videos": ("video_documents",)}
+
 # Events expire after 30 days, at a moment of the engine's choosing; a recount keeps its distance.
 RECOUNT_REACH = timedelta(days=29)
 
@@ -299,7 +302,8 @@ class LandingStore:
 
     def empty(self, table: str) -> None:
         """Remove every row of an entity table, and of the lists that repeat it, to land it anew."""
-        self.client.command(f"truncate table raw.{quote_identifier(table)}")
+        for emptied in (table, *DOCUMENTS.get(table, ())):
+            self.client.command(f"truncate table raw.{quote_identifier(emptied)}")
         if lists := RELATIONS.get(table):
             # Rewrites the parts it finds rows in: as long as a window may take.
             self.filler.command(

@@ -36,6 +36,10 @@
 
 {%- macro project_vars_that_must_be_positive() -%}
     {{ return([
+        'search_saturation',
+        'search_query_tokens',
+        'search_candidates_videos',
+        'search_statistics_refresh_seconds',
         'freshness_span_hours',
         'completion_prior_views',
         'engagement_prior_views',

@@ -13,5 +13,6 @@ select
     published_at,
     completion,
     engagement,
+    version,
     1 as is_public
 from {{ ref('video_signals') }}

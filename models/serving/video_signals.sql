@@ -27,6 +27,7 @@ select
     videos.video_id as video_id,
     videos.creator_id as creator_id,
     videos.published_at as published_at,
+    videos.version as version,
     if(
         quality.known_completions = 0,
         {{ var('completion_prior_rate') }},

@@ -21,6 +21,9 @@ published as (
         ---------- measures
         duration_ms,
 
+        ---------- version
+        _version as version,
+
         ---------- times
         created_at,
         published_at
@@ -36,6 +39,7 @@ select
     title,
     thumbnail_url,
     duration_ms,
+    version,
     created_at,
     published_at
 from published

@@ -16,6 +16,7 @@ from clickhouse_connect.driver.query import QueryResult
 from api.discovery import queries as discovery
 from api.feed import queries as feed
 from api.reels import queries as reels
+from api.search import queries as search
 from api.settings import Settings
 from api.snapshots.store import now_ms
 from api.stack.ranking import refresh_ranking
@@ -100,6 +101,8 @@ PAGES = (
     "/api/v1/feed/trending",
     "/api/v1/discover/suggested-users",
     "/api/v1/discover/creators",
+    "/api/v1/reels/search?q=video",  # which is in the title of each
+    "/api/v1/reels/search?q=vidio",
 )
 
 # Statements that no request sends.
@@ -179,7 +182,7 @@ async def test_no_statement_of_a_request_reads_more_than_its_bound(
 
     statements = {
         (module.__name__, name): sql
-        for module in (reels, feed, discovery, trending)
+        for module in (reels, feed, discovery, trending, search)
         for name, sql in module.SQL.items()
         if name not in NOBODY_WAITS_FOR
     }

@@ -141,5 +141,6 @@ def test_every_table_a_view_fills_remembers_tokens(clickhouse: Client) -> None:
         "user_author_90d",
         "user_watch_history",
         "viewer_facts",
+        "video_documents",
     }
     assert all(remembers for _, remembers in filled)

@@ -1,0 +1,1 @@
+"""Videos by words: title, description and hashtags, in any script."""
