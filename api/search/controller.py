@@ -128,9 +128,10 @@ def time_of(text: str | None, field: str) -> datetime | None:
         return None
     try:
         # A plus sign that was not escaped arrives as a space.
-        return msgspec.convert(text.replace(" ", "+"), Annotated[datetime, Meta(tz=True)])
+        at: datetime = msgspec.convert(text.replace(" ", "+"), Annotated[datetime, Meta(tz=True)])
     except msgspec.ValidationError as exc:
         message = "must be a time with its offset from UTC, as in 2026-01-31T12:00:00Z"
         raise InvalidRequestError(
             f"{field}: {message}", errors=[FieldError(field, message)]
         ) from exc
+    return at
