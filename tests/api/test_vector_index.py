@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 import sys
@@ -79,13 +80,23 @@ async def test_another_length_is_refused(index: VectorIndex) -> None:
     assert await index.count("m-64d") == 1
 
 
-async def test_a_server_that_is_away_costs_its_time_and_then_nothing() -> None:
-    index = MilvusIndex(f"http://127.0.0.1:{free_port()}", "", timeout_seconds=0.2)
+@pytest.mark.parametrize("is_there", [False, True])
+async def test_a_server_that_does_not_answer_costs_its_time_and_then_nothing(
+    is_there: bool,
+) -> None:
+    """Whether nobody listens or somebody says nothing."""
+    lines: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: lines.append(writer), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1] if is_there else free_port()
+    index = MilvusIndex(f"http://127.0.0.1:{port}", "", timeout_seconds=0.2)
     for _ in range(FAILURES_TO_OPEN):
         with pytest.raises(VectorIndexError):
             await index.nearest("m-64d", direction(), 5)
     assert index.breaker.is_refusing
     await index.close()
+    for line in lines:
+        line.close()
+    silent.close()
 
 
 def test_there_is_none_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
