@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import clickhouse_connect
+import msgspec
 import psycopg
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from api.auth import issue_token
 from api.importing.hackernews import import_hackernews
 from api.importing.kuairand import import_kuairand
 from api.importing.recount import Recount, recount_kuairand
@@ -30,7 +32,9 @@ from api.settings import Settings
 from api.stack.ranking import refresh_ranking
 from api.stack.redis import RedisServer
 from api.workers.landing import land_until_settled
+from tests.api.conftest import serving
 from tests.conftest import settings_on
+from tests.importing.searches import SEARCHES
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -321,6 +325,36 @@ def recounted(
         rows.append((item, shown, names.total(), growth, best))
     rows.sort(key=lambda row: (row[3], row[2], row[0].encode()), reverse=True)
     return rows[:100]
+
+
+@pytest.mark.timeout(600)
+async def test_thirty_searches_find_their_video_among_the_first_five(kuairand_world: World):
+    """Through HTTP, by each of the databases; Postgres knows of fewer misspellings."""
+    world = kuairand_world
+    import_tiktok(world.settings, data("tiktok_trending_2020") / "videos.jsonl", shift_to_now=True)
+    land_until_settled(world.settings)
+    refresh_ranking(world.settings.clickhouse_url)
+    token = issue_token(world.settings, user_id=1, ttl_seconds=600)
+    slow = {"clickhouse_timeout_ms": 30_000, "postgres_timeout_ms": 30_000}
+    bright = msgspec.structs.replace(world.settings, rate_limit_per_minute=1_000, **slow)
+    dark = msgspec.structs.replace(bright, clickhouse_url="http://127.0.0.1:1/")
+    missed: dict[str, list[str]] = {}
+    for degraded, settings in (("none", bright), ("postgres", dark)):
+        missed[degraded] = []
+        async with serving(settings) as api:
+            for query, video in SEARCHES:
+                response = await api.get(
+                    "/api/v1/reels/search",
+                    headers={"Authorization": f"Bearer {token}"},
+                    params={"q": query, "limit": 5},
+                )
+                page = response.json()
+                assert page["meta"]["degraded"] == degraded
+                if str(video) not in [one["id"] for one in page["data"]]:
+                    missed[degraded].append(query)
+    assert len(SEARCHES) >= 30
+    assert missed["none"] == []
+    assert len(missed["postgres"]) <= 3, missed
 
 
 def test_hackernews_arrives_whole(import_settings, postgres_url):
