@@ -1,8 +1,15 @@
 {#- How far a count is above what its own past led to expect, in standard deviations of a count:
-    0 when it is not above. The prior is what any item is expected to have anyway, so that luck with
-    little is no growth. Rounded, so that equals are equal in every refresh. -#}
-{%- macro growth(counted, expected, prior) -%}
-greatest(0, round(({{ counted }} - {{ expected }}) / sqrt({{ expected }} + {{ prior }}), 6))
+    0 when it is not above. At least so much is expected of anything, so that luck with little is no
+    growth. Rounded, so that equals are equal in every refresh. -#}
+{%- macro growth(counted, expected, least_expected) -%}
+greatest(
+        0,
+        round(
+            ({{ counted }} - greatest({{ expected }}, {{ least_expected }}))
+            / sqrt(greatest({{ expected }}, {{ least_expected }})),
+            6
+        )
+    )
 {%- endmacro -%}
 
 {#- How many windows before the one that begins at `window_start` something was: 0 for in it. -#}

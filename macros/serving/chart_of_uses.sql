@@ -19,7 +19,7 @@
         from (
             select
                 *,
-                {{ growth('creators', 'expected_creators', var('trending_prior_creators')) }}
+                {{ growth('creators', 'expected_creators', var('trending_least_expected_creators')) }}
                     as growth,
                 dense_rank() over (
                     order by

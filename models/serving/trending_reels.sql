@@ -83,8 +83,9 @@ grown as (
         windows.chart_window as chart_window,
         windows.points as points,
         windows.expected_points as expected_points,
-        {{ growth('windows.points', 'windows.expected_points', var('trending_prior_points')) }}
-            as growth,
+        {{ growth(
+            'windows.points', 'windows.expected_points', var('trending_least_expected_points')
+        ) }} as growth,
         cards.video_id as video_id,
         cards.published_at as published_at
 

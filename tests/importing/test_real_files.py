@@ -318,8 +318,8 @@ def recounted(
     for item, names in spelled.items():
         now, *past = (len(one) for one in creators[item])
         weighted = sum(weight * one for weight, one in zip(weights, past, strict=True))
-        expected = weighted / sum(weights)
-        growth = max(0.0, round((now - expected) / (expected + 3) ** 0.5, 6))
+        expected = max(3.0, weighted / sum(weights))
+        growth = max(0.0, round((now - expected) / expected**0.5, 6))
         [shown, _] = min(names.items(), key=lambda one: (-one[1], one[0].encode()))
         best = [video_id for _, video_id in sorted(liked[item], reverse=True)[:10]]
         rows.append((item, shown, names.total(), growth, best))

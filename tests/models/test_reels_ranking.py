@@ -316,7 +316,8 @@ def grown(points: list[float], now: datetime, length: timedelta) -> tuple[float,
     ]
     before = sum(weight * one for weight, one in zip(weights, points[1:], strict=True))
     expected = max(0.0, before / sum(weights) * ((now - start_of(now, length)) / length))
-    growth = (points[0] - expected) / (expected + VARS["trending_prior_points"]) ** 0.5
+    expected = max(expected, VARS["trending_least_expected_points"])
+    growth = (points[0] - expected) / expected**0.5
     return max(0.0, round(growth, 6)), points[0]
 
 

@@ -1,5 +1,6 @@
--- The chart of a window without some of its videos, top first. A score is a part of the leader's
--- growth: 1 is the top of the chart, whatever the traffic, and 0 is what does not grow.
+-- The chart of a window without some of its videos, top first. A score says where on it a video is,
+-- whatever the traffic: from a half to 1 by its part of the most growth there is, and below a half,
+-- what does not grow, by its part of the most points of those.
 with
 
 chart as (
@@ -8,9 +9,15 @@ chart as (
         rank,
         video_id,
         counted_at,
-        max(growth) over () as most_growth,
         toUInt32(
-            if(most_growth > 0, round(1000000 * growth / most_growth), 0)
+            round(
+                500000
+                * if(
+                    growth > 0,
+                    1 + growth / max(growth) over (),
+                    points / max(if(growth > 0, 0, points)) over ()
+                )
+            )
         ) as score_ppm
 
     from nova.trending_reels
