@@ -1,5 +1,5 @@
 -- The chart of a window without some of its videos, top first. A score says where on it a video is,
--- whatever the traffic: from a half to 1 by its part of the most growth there is, and below a half,
+-- whatever the traffic: from a half to 1 by its part of the most growth there is, and up to a half,
 -- what does not grow, by its part of the most points of those.
 with
 
