@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench import feed, modelserver, reports, service, upkeep, writes
+from bench import feed, modelserver, reports, search, service, upkeep, writes
 from bench.registry import Benchmark
 
 # Events are many rows, and `posts-fallback` kills ClickHouse: what comes after them finds another
@@ -14,6 +14,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     for each in (
         *feed.BENCHMARKS,
         *service.BENCHMARKS,
+        *search.BENCHMARKS,
         *modelserver.BENCHMARKS,
         *writes.BENCHMARKS,
         *upkeep.BENCHMARKS,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from api.auth import LARGEST_USER_ID as LARGEST_ID
 from api.cursor import SearchPlace
@@ -37,6 +36,18 @@ class Found(Struct, frozen=True):
     relevance_ppm: int
 
 
+class Terms(Struct, frozen=True):
+    """What a query asks for: the columns of `sql/terms.sql`."""
+
+    asked_tokens: list[str]
+    corrected_tokens: list[str]
+    scarce_tokens: list[str]
+    are_known: bool
+    token_hashes: list[int]
+    token_weights: list[float]
+    mean_tokens: list[float]
+
+
 class SearchQueries:
     """One method per statement."""
 
@@ -47,13 +58,13 @@ class SearchQueries:
             "search", SEARCHES_AT_ONCE, settings.postgres_timeout_ms / 1000
         )
 
-    async def terms(self, query: str, correction: str, *, is_relaxed: bool) -> dict[str, Any]:
+    async def terms(self, query: str, correction: str, *, is_relaxed: bool) -> Terms:
         """Return what a query asks for; raises `StoreUnavailableError`."""
         result = await self._clickhouse.query(
             SQL["terms"],
             {"search_query": query, "correction": correction, "is_relaxed": is_relaxed},
         )
-        return next(rows_of(result))
+        return Terms(**next(rows_of(result)))
 
     async def correction(self, query: str) -> str:
         """Return the query with unknown words corrected; raises `StoreUnavailableError`."""
@@ -62,7 +73,7 @@ class SearchQueries:
 
     async def reels(
         self,
-        terms: Mapping[str, Any],
+        terms: Terms,
         criteria: Criteria,
         viewer_id: int,
         as_of_ms: int,
@@ -75,7 +86,7 @@ class SearchQueries:
         result = await self._clickhouse.query(
             SQL["reels"],
             {
-                **terms,
+                **parameters_of(terms),
                 "viewer_id": viewer_id,
                 "creator_ids": [] if criteria.creator_id is None else [criteria.creator_id],
                 "categories": [] if criteria.category is None else [criteria.category],
@@ -117,6 +128,11 @@ class SearchQueries:
     async def close(self) -> None:
         """Let reads under way finish."""
         await self._reads.close()
+
+
+def parameters_of(terms: Terms) -> dict[str, Any]:
+    """Return terms as search__reels is asked with them."""
+    return {name: value for name, value in structs.asdict(terms).items() if name != "are_known"}
 
 
 def window(criteria: Criteria, as_of_ms: int) -> tuple[datetime, datetime]:

@@ -20,7 +20,7 @@ from api.metrics import FEED_PAGES
 from api.reels.addresses import Addresses
 from api.reels.cards import Card, ReelCards
 from api.reels.schemas import COUNTERS
-from api.search.queries import Found, SearchQueries
+from api.search.queries import Found, SearchQueries, Terms
 from api.search.schemas import Criteria, Degraded, FoundReel
 from api.settings import Settings
 from api.snapshots.store import now_ms
@@ -121,40 +121,14 @@ class Search:
         """
         if place is None or not place.is_stand_in:
             try:
-                return await self._in_clickhouse(viewer_id, criteria, as_of_ms, place, places)
+                return await in_clickhouse(
+                    self._queries, criteria, viewer_id, as_of_ms, place, places
+                )
             except StoreUnavailableError:
                 if place is not None:
                     raise
         found = await self._queries.in_postgres(criteria, viewer_id, as_of_ms, place, places)
         return Answer(found, is_stand_in=True)
-
-    async def _in_clickhouse(
-        self,
-        viewer_id: int,
-        criteria: Criteria,
-        as_of_ms: int,
-        place: SearchPlace | None,
-        places: int,
-    ) -> Answer:
-        query = criteria.query
-
-        async def reels(correction: str, *, is_relaxed: bool) -> list[Found]:
-            terms = await self._queries.terms(query, correction, is_relaxed=is_relaxed)
-            if not terms["asked_tokens"]:
-                return []
-            return await self._queries.reels(terms, criteria, viewer_id, as_of_ms, place, places)
-
-        if place is None:
-            found = await reels("", is_relaxed=False)
-            if len(found) >= min(FEW, places):
-                return Answer(found)
-        elif not place.is_relaxed:
-            return Answer(await reels("", is_relaxed=False))
-        correction = await self._queries.correction(query)
-        if place is not None and fingerprint_of(correction) != place.correction:
-            # The vocabulary has changed meanwhile, and with it what the walk is through.
-            raise bad_cursor("expired", "cursor")
-        return Answer(await reels(correction, is_relaxed=True), correction, is_relaxed=True)
 
     async def _bodies(self, found: Sequence[Found]) -> list[bytes]:
         """Return what is shown of videos, without those that are gone by now."""
@@ -186,3 +160,42 @@ class Search:
                 comment_count=card["comment_count"],
             )
         )
+
+
+async def in_clickhouse(
+    queries: SearchQueries,
+    criteria: Criteria,
+    viewer_id: int,
+    as_of_ms: int,
+    place: SearchPlace | None,
+    places: int,
+) -> Answer:
+    """
+    Return what ClickHouse finds behind a place; raises `StoreUnavailableError`.
+
+    A first page with few videos is searched a second time: with unknown words corrected, and for
+    its rarest word however many have it. Later pages are as the first one was.
+    """
+    query = criteria.query
+
+    async def reels(terms: Terms) -> list[Found]:
+        if not terms.asked_tokens:
+            return []
+        return await queries.reels(terms, criteria, viewer_id, as_of_ms, place, places)
+
+    correction = ""
+    if place is None or not place.is_relaxed:
+        terms = await queries.terms(query, "", is_relaxed=False)
+        found = await reels(terms)
+        if place is not None or len(found) >= min(FEW, places):
+            return Answer(found)
+        correction = "" if terms.are_known else await queries.correction(query)
+        if not correction and terms.scarce_tokens:
+            return Answer(found)  # the rarest word has been looked for
+    else:
+        correction = await queries.correction(query)
+        if fingerprint_of(correction) != place.correction:
+            # The vocabulary has changed meanwhile, and with it what the walk is through.
+            raise bad_cursor("expired", "cursor")
+    found = await reels(await queries.terms(query, correction, is_relaxed=True))
+    return Answer(found, correction, is_relaxed=True)

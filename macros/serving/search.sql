@@ -28,9 +28,9 @@
 
 {%- macro mean_tokens() -%} {mean_tokens:Array(Float64)} {%- endmacro -%}
 
-{#- In how many documents a token is; 1 for one that is in none or in one. -#}
+{#- In how many documents a token is; 0 for one that nobody wrote, or nobody when last counted. -#}
 {%- macro documents_with(token) -%}
-greatest(1, {{ lookup(ref('dict_search_terms'), 'documents', token, keys='term') }})
+{{ lookup(ref('dict_search_terms'), 'documents', token, keys='term') }}
 {%- endmacro -%}
 
 {#- All documents (count). -#}

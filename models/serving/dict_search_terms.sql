@@ -1,4 +1,4 @@
--- In how many videos a token is, in memory. Those that are in one are left out, as half of all are.
+-- In how many videos a token is, in memory: what is not there is a word that nobody wrote.
 {{ config(
     materialized='loaded_dictionary',
     refresh_seconds=var('search_statistics_refresh_seconds'),
@@ -9,4 +9,3 @@ select
     term,
     documents
 from {{ ref('sig_term__documents') }}
-where documents > 1

@@ -26,7 +26,9 @@ counted as (
         -- The rarest first.
         arraySort(
             arrayMap(
-                token -> ({{ documents_with('token') }}, token),
+                token -> (
+                    greatest(1, {{ documents_with('token') }}), token, {{ documents_with('token') }}
+                ),
                 arrayDistinct(arrayConcat(asked, corrected))
             )
         ) as counts
@@ -57,6 +59,8 @@ select
         documents,
         arrayEnumerate(documents)
     ) as scarce_tokens,
+    toBool(not arrayExists(counted -> counted.3 = 0 and has(asked, counted.2), counts))
+        as are_known,
     arrayMap(counted -> {{ token_hash('counted.2') }}, counts) as token_hashes,
     arrayMap(
         counted -> {{ term_rarity('counted.1', search_documents()) }}

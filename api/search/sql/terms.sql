@@ -3,6 +3,7 @@ select
     asked_tokens,
     corrected_tokens,
     scarce_tokens,
+    are_known,
     token_hashes,
     token_weights,
     mean_tokens
