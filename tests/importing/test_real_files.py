@@ -265,7 +265,7 @@ def hashtags_of(video: dict[str, Any]) -> set[Use]:
     for hashtag in video["hashtags"]:
         written = hashtag.lstrip("#")
         plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", written).casefold())
-        marks = unicodedata.normalize("NFD", plain)
+        marks = unicodedata.normalize("NFD", plain.translate(str.maketrans("ıøłđ", "iold")))
         folded = "".join(
             one
             for one in marks
