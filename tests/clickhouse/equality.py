@@ -76,6 +76,14 @@ ENTITIES = [
         f"post_id, author_id, body, arrayStringConcat(hashtags, '|'), {TO_CREATED}",
     ),
     entity("post_engagement", POST_TOTALS, POST_TOTALS),
+    entity(
+        "deep_recall_models",
+        f"model_version, provider, dimensions, active, metrics->>'recall_at_50', {CREATED}, "
+        f"coalesce({MS.format('activated_at')}, 0)",
+        "model_version, provider, dimensions, active, "
+        f"nullIf(JSONExtractString(metrics, 'recall_at_50'), ''), {TO_CREATED}, "
+        f"{TO_MS.format('activated_at')}",
+    ),
 ]
 
 EVENTS = Pair(

@@ -132,6 +132,8 @@ def test_every_table_a_view_fills_remembers_tokens(clickhouse: Client) -> None:
         )
         -- Counts nothing: a repeated block is to mark its videos again.
         and tables.name != 'video_changes_1m'
+        -- A repeated embedding replaces itself.
+        and not startsWith(tables.name, 'video_embeddings_')
         """
     ).result_rows
     assert {name for name, remembers in filled if remembers} == {

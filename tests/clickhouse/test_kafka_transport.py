@@ -170,6 +170,11 @@ def test_events_after_the_pull_transport_are_counted_and_earlier_ones_are_not(
         ),
         ("video_engagement", {"video_id": ID, "views": 3, "completions": 1.5}, f"video_id = {ID}"),
         ("post_engagement", {"post_id": ID, "dwell_ms": 3}, f"post_id = {ID}"),
+        (
+            "deep_recall_models",
+            {"model_version": "m-64d", "provider": "sql", "metrics": '{"recall_at_50": 0.2}'},
+            "model_version = 'm-64d'",
+        ),
     ],
 )
 def test_each_entity_lands(

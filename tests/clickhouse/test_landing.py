@@ -120,6 +120,10 @@ def test_every_column_of_every_table_lands_and_landing_again_changes_nothing(
     postgres.execute("insert into app.posts (id, author_id, body) values (1, 1, %s)", [nasty])
     postgres.execute("insert into app.post_engagement (post_id, dwell_ms) values (1, 7)")
     postgres.execute("insert into app.not_interested_posts (user_id, post_id) values (2, 1)")
+    postgres.execute(
+        "select app.register_deep_recall_model('two_tower-128d', 'tensorflow_serving', %s)",
+        ['{"recall_at_50": "0.25"}'],
+    )
     add_events(postgres, 0, 3_000)
     postgres.execute(
         "insert into app.events (idempotent_key, event_time, user_id, item_id, item_type, "

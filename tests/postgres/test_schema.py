@@ -25,6 +25,7 @@ CAPTURED = {
     "not_interested_posts": ("entity", ["user_id", "post_id"]),
     "posts": ("entity", ["id"]),
     "post_engagement": ("entity", ["post_id"]),
+    "deep_recall_models": ("entity", ["model_version"]),
     "events": ("stream", ["event_time", "idempotent_key"]),
 }
 
