@@ -1,6 +1,6 @@
 -- One row per viewer: the videos they may be shown, each once, under the strongest of its sources:
--- 1 followee, 2 trending, 3 affinity, and only when those leave less than a page,
--- 4 fill_trending, 5 fill_newest.
+-- 1 followee, 2 trending, 3 affinity, 4 deep_recall, and only when those leave less than a page,
+-- 5 fill_trending, 6 fill_newest.
 --
 -- Lists instead of rows, and few steps of few columns: what a ranking costs is planning, which
 -- grows with steps times columns (docs/decisions/0042).
@@ -63,15 +63,92 @@ arraySlice(
                     1,
                     {{ var('affinity_candidates_videos') }}
                 )
+{%- endset -%}
+
+-- Where the viewer is: the mean of what they watched last, the recent weighing most. Nowhere, when
+-- nothing of that has an embedding.
+{%- set place -%}
+cast(
+            127 * L2Normalize(
+                arrayReduce(
+                    'sumForEach',
+                    arrayMap(
+                        video -> {{ vector_of(video_key('video.2', 'directory[1]')) }} * exp2(
+                            -(toUnixTimestamp({{ as_of() }}) + video.1)
+                            / (86400 * {{ var('deep_recall_half_life_days') }})
+                        ),
+                        watched
+                    )
+                )
+            ),
+            'Array(Int8)'
+        )
+{%- endset -%}
+
+-- The clusters nearest to the viewer.
+{%- set near_clusters -%}
+arraySlice(
+                        arrayPartialReverseSort(
+                            {{ var('deep_recall_near_clusters') }},
+                            arrayMap(
+                                cluster -> ({{ likeness('place', vector_of('cluster')) }}, cluster),
+                                arrayPopFront(directory)
+                            )
+                        ),
+                        1,
+                        if(empty(place), 0, {{ var('deep_recall_near_clusters') }})
+                    )
+{%- endset -%}
+
+-- Of the best videos there, those nearest to the viewer that they may be shown.
+{%- set near_videos -%}
+arraySlice(
+                    arrayPartialReverseSort(
+                        {{ var('deep_recall_candidates_videos') }},
+                        arrayMap(
+                            video_id -> (
+                                {{ likeness('place', vector_of(video_key('video_id', 'directory[1]'))) }},
+                                video_id
+                            ),
+                            arrayExcept(
+                                arrayFlatten(
+                                    arrayMap(
+                                        cluster -> {{ videos_near('cluster.2') }},
+                                        {{ near_clusters }}
+                                    )
+                                ),
+                                excluded_videos
+                            )
+                        )
+                    ),
+                    1,
+                    {{ var('deep_recall_candidates_videos') }}
+                )
 {%- endset %}
 
 with
+
+located as (
+
+    select
+        viewer_id,
+        followees,
+        reactions,
+        excluded_creators,
+        excluded_videos,
+        directory,
+        {{ place }} as place
+
+    from {{ ref('viewer_lists') }}
+
+),
 
 sourced as (
 
     select
         viewer_id,
         reactions,
+        (directory[1], place) as viewer_place,
         excluded_creators,
         excluded_videos,
         arrayConcat(
@@ -86,10 +163,14 @@ sourced as (
             arrayMap(
                 video -> (video.3, 3),
                 {{ affinity_videos }}
+            ),
+            arrayMap(
+                video -> (video.2, 4),
+                {{ near_videos }}
             )
         ) as sourced_videos
 
-    from {{ ref('viewer_lists') }}
+    from located
 
 ),
 
@@ -101,6 +182,7 @@ listed as (
     select
         viewer_id,
         reactions,
+        viewer_place,
         excluded_creators,
         arrayConcat(
             arrayMap(video_id -> (video_id, 0), excluded_videos),
@@ -118,7 +200,7 @@ listed as (
                             video -> has(excluded_creators, {{ creator_of('video.1') }}),
                             sourced_videos
                         ),
-                        [('trending_7d', 4), ('newest', 5)],
+                        [('trending_7d', 5), ('newest', 6)],
                         []
                     )
                 )
@@ -135,6 +217,7 @@ allowed as (
     select
         viewer_id,
         reactions,
+        viewer_place,
         arrayFilter(
             video ->
             video.3.5 = 1
@@ -159,13 +242,14 @@ cut as (
     select
         viewer_id,
         reactions,
+        viewer_place,
         arraySlice(
             videos,
             1,
             if(
-                arrayCount(video -> video.2 <= 3, videos) < {{ var('fill_below_videos') }},
-                arrayCount(video -> video.2 <= 4, videos) + {{ var('feed_videos') }},
-                arrayCount(video -> video.2 <= 3, videos)
+                arrayCount(video -> video.2 <= 4, videos) < {{ var('fill_below_videos') }},
+                arrayCount(video -> video.2 <= 5, videos) + {{ var('feed_videos') }},
+                arrayCount(video -> video.2 <= 4, videos)
             )
         ) as candidates
 
@@ -176,6 +260,7 @@ cut as (
 select
     viewer_id,
     reactions,
+    viewer_place,
     candidates.1 as video_ids,
     candidates.2 as source_ranks,
     candidates.3 as video_signals

@@ -54,6 +54,13 @@ select
             and seen_at > {{ as_of() }} - toIntervalDay({{ var('seen_window_days') }})
         ),
         {{ shown_to('viewer_id') }}
-    ) as excluded_videos
+    ) as excluded_videos,
+    -- What they watched last, as many as their place is the mean of.
+    groupArraySortedIf({{ var('deep_recall_watched_videos') }})(
+        (-toUnixTimestamp(seen_at), id),
+        list = 'seen_video'
+        and seen_at > {{ as_of() }} - toIntervalDay({{ var('seen_window_days') }})
+    ) as watched,
+    {{ embedding_directory() }} as directory
 from facts
 group by viewer_id

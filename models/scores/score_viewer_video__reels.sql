@@ -26,8 +26,18 @@ signals as (
             ),
             video_signals.1
         ) as affinity,
-        -- No embeddings yet. Null is "not there", which is not 0: its weight goes to the others.
-        arrayMap(video_id -> cast(null, 'Nullable(Float64)'), video_ids) as deep_model,
+        -- Null is "not there", which is not 0: its weight goes to the others.
+        arrayMap(
+            vector -> if(
+                empty(viewer_place.2) or empty(vector),
+                null,
+                least(1, greatest(0, (1 + {{ likeness('viewer_place.2', 'vector') }} / (127 * 127)) / 2))
+            ),
+            arrayMap(
+                video_id -> {{ vector_of(video_key('video_id', 'viewer_place.1')) }},
+                video_ids
+            )
+        ) as deep_model,
         {{ weights_of(variant_of('viewer_id')) }} as weights
 
     from {{ ref('cand_viewer_video__reels') }}

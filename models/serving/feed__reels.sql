@@ -181,7 +181,9 @@ select
     item.3 as creator_id,
     item.1 as score_ppm,
     toLowCardinality(
-        ['followee', 'trending', 'affinity', 'fill_trending', 'fill_newest'][item.4]
+        [
+            'followee', 'trending', 'affinity', 'deep_recall', 'fill_trending', 'fill_newest'
+        ][item.4]
     ) as source
 from served
 array join

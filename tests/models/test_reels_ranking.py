@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,8 @@ from api.stack.ranking import refresh_ranking
 
 ROOT = Path(__file__).parent.parent.parent
 VARS: Mapping[str, Any] = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
-SOURCES = ["followee", "trending", "affinity", "fill_trending", "fill_newest"]
+SOURCES = ["followee", "trending", "affinity", "deep_recall", "fill_trending", "fill_newest"]
+VERSION = "reference-64d"
 
 FIRST_ID = 7_100_000_000_000_000_000  # this file's ids; past 2^53, as real ones are
 VIEWERS = [FIRST_ID + number for number in range(200)]
@@ -44,6 +46,15 @@ class Video:
     engagement: float
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """Videos that are near each other, as the build has grouped them."""
+
+    key: int
+    centre: list[int]
+    video_ids: list[int]
+
+
 @dataclass
 class World:
     """Everything a feed depends on, read back from the landing tables."""
@@ -54,6 +65,9 @@ class World:
     excluded_creators: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     excluded_videos: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     points: dict[int, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
+    watched: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    vectors: dict[int, list[int]] = field(default_factory=dict)
+    clusters: list[Cluster] = field(default_factory=list)
 
 
 def weights(variant: str) -> Mapping[str, float]:
@@ -76,6 +90,44 @@ def smoothed(successes: float, trials: int, kind: str) -> float:
     """Pull a rate to its prior."""
     prior, weight = VARS[f"{kind}_prior_rate"], VARS[f"{kind}_prior_views"]
     return max(0.0, min(1.0, (successes + prior * weight) / (trials + weight)))
+
+
+def place_of(world: World, viewer: int, as_of: datetime) -> list[int]:
+    """Return where a viewer is: what they watched last, halved for every so many days."""
+    total = [0.0] * 64
+    found = False
+    for seen_at, video_id in world.watched.get(viewer, []):
+        vector = world.vectors.get(video_id)
+        if vector is not None:
+            found = True
+            age_days = (int(as_of.timestamp()) - seen_at) / 86_400
+            weight = 2 ** (-age_days / VARS["deep_recall_half_life_days"])
+            total = [sum_ + value * weight for sum_, value in zip(total, vector, strict=True)]
+    norm = math.sqrt(sum(value * value for value in total))
+    return [int(127 * (value / norm)) for value in total] if found else []
+
+
+def likeness(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return the product of two vectors."""
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+def near(world: World, viewer: int, as_of: datetime, excluded: set[int]) -> list[int]:
+    """Return the videos nearest to a viewer, of the clusters nearest to them."""
+    place = place_of(world, viewer, as_of)
+    if not place:
+        return []
+    clusters = sorted(
+        world.clusters, key=lambda one: (likeness(place, one.centre), one.key), reverse=True
+    )
+    ids = {
+        video_id
+        for cluster in clusters[: VARS["deep_recall_near_clusters"]]
+        for video_id in cluster.video_ids
+        if video_id not in excluded
+    }
+    ranked = sorted(ids, key=lambda one: (likeness(place, world.vectors[one]), one), reverse=True)
+    return ranked[: VARS["deep_recall_candidates_videos"]]
 
 
 def candidates(world: World, viewer: int, as_of: datetime, shown: Sequence[int]) -> dict[int, int]:
@@ -129,15 +181,16 @@ def candidates(world: World, viewer: int, as_of: datetime, shown: Sequence[int])
         1: followees,
         2: world.charts["24h"][: VARS["trending_candidates_videos"]],
         3: affinity,
-        4: world.charts["7d"],
-        5: [video.video_id for video in newest],
+        4: near(world, viewer, as_of, world.excluded_videos[viewer] | set(shown)),
+        5: world.charts["7d"],
+        6: [video.video_id for video in newest],
     }
     found: dict[int, int] = {}
     for source, ids in lists.items():
         news = [video_id for video_id in ids if video_id in may and video_id not in found]
-        for video_id in news[: VARS["feed_videos"]] if source == 5 else news:
+        for video_id in news[: VARS["feed_videos"]] if source == 6 else news:
             found.setdefault(video_id, source)
-    core = {video_id: source for video_id, source in found.items() if source <= 3}
+    core = {video_id: source for video_id, source in found.items() if source <= 4}
     return found if len(core) < VARS["fill_below_videos"] else core
 
 
@@ -155,6 +208,9 @@ def score_ppm(world: World, viewer: int, video: Video, as_of: datetime, variant:
             else VARS["affinity_without_history_rate"]
         ),
     }
+    place, vector = place_of(world, viewer, as_of), world.vectors.get(video.video_id)
+    if place and vector:
+        signals["deep_model"] = min(1, max(0, (1 + likeness(place, vector) / 127**2) / 2))
     by_signal = weights(variant)
     total = sum(by_signal[name] * value for name, value in signals.items())
     return round(1_000_000 * (total / sum(by_signal[name] for name in signals)))
@@ -254,6 +310,16 @@ def make_world(client: Client, now: datetime) -> None:
     follows.append([VIEWERS[0], CREATORS[0], False, 1])
     follows.append([VIEWERS[0], CREATORS[0], True, 9])
 
+    # Ten heaps of videos, and some that have no embedding.
+    heaps = [[dice.gauss(0, 1) for _ in range(64)] for _ in range(10)]
+    embeddings = [
+        [VERSION, video_id, [value + dice.gauss(0, 1) for value in dice.choice(heaps)]]
+        for video_id in video_ids
+        if dice.random() < 0.9
+    ]
+    # Another version's are never looked at, nor is what was computed before.
+    embeddings += [["other-64d", video_id, [1.0] * 64] for video_id in video_ids]
+
     engagement = ["likes", "shares", "comments"]
     tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]] = {
         "videos": (
@@ -271,6 +337,11 @@ def make_world(client: Client, now: datetime) -> None:
         "user_watch_history": (
             ["user_id", "item_type", "item_id", "watched_at", "watches"],
             watches,
+        ),
+        "video_embeddings": (["model_version", "video_id", "embedding"], embeddings),
+        "deep_recall_models": (
+            ["model_version", "provider", "dimensions", "active", "activated_at", "_version"],
+            [[VERSION, "sql", 64, True, now, 2], ["other-64d", "sql", 64, False, now, 1]],
         ),
         "user_author_90d": (
             ["user_id", "author_id", "day", "likes", "comments", "views", "shares"],
@@ -378,11 +449,33 @@ def read_world(client: Client, now: datetime) -> World:
         "select user_id, video_id from raw.not_interested final where not deleted"
     ):
         world.excluded_videos[user].add(video_id)
+    seen: dict[int, dict[int, int]] = defaultdict(dict)
     for user, video_id, watched_at in rows(
         "select user_id, item_id, watched_at from raw.user_watch_history where item_type = 'video'"
     ):
         if watched_at.replace(tzinfo=UTC) > now - timedelta(days=VARS["seen_window_days"]):
             world.excluded_videos[user].add(video_id)
+            seen_at = int(watched_at.replace(tzinfo=UTC).timestamp())
+            seen[user][video_id] = max(seen_at, seen[user].get(video_id, 0))
+    for user, videos in seen.items():
+        last = sorted((-seen_at, video_id) for video_id, seen_at in videos.items())
+        world.watched[user] = [
+            (-negative, video_id)
+            for negative, video_id in last[: VARS["deep_recall_watched_videos"]]
+        ]
+    for video_id, embedding in rows(
+        "select video_id, embedding from raw.video_embeddings final"
+        f" where model_version = '{VERSION}'"
+    ):
+        if video_id in world.videos:
+            norm = math.sqrt(sum(value * value for value in embedding))
+            world.vectors[video_id] = [round(127 * value / norm) for value in embedding]
+    # Which videos make a cluster, and which of a large one are kept, is the build's to say.
+    for key, centre, video_ids in rows(
+        "select key, reinterpret(vector, 'Array(Int8)'), ids from nova.embeddings_served"
+        " where notEmpty(ids) and notEmpty(vector)"
+    ):
+        world.clusters.append(Cluster(key, centre, video_ids))
     history: dict[int, Counter[int]] = defaultdict(Counter)
     for user, author, day, likes, comments in rows(
         "select user_id, author_id, day, likes, comments from raw.user_author_90d"
