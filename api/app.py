@@ -46,6 +46,8 @@ from api.search.controller import SearchController
 from api.search.queries import SearchQueries
 from api.search.reader import Search
 from api.settings import Settings
+from api.similar.controller import SimilarController
+from api.similar.reader import SimilarVideos
 from api.snapshots.landed import LandedWatch
 from api.snapshots.releases import ReleaseWatch
 from api.snapshots.touches import Touches
@@ -94,6 +96,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     reel_charts = ReelCharts(queries, stores.redis, counters, settings)
     post_charts = PostCharts(stores.clickhouse, stores.postgres, stores.redis, counters, settings)
     use_charts = uses_charts(stores, settings)
+    similar_videos = SimilarVideos(stores, reel_cards, reel_charts, settings)
     discovery = Discovery(stores, landed, releases, settings)
     search = Search(
         SearchQueries(stores.clickhouse, stores.postgres, settings),
@@ -116,6 +119,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "reel_charts": reel_charts,
         "post_charts": post_charts,
         "use_charts": use_charts,
+        "similar_videos": similar_videos,
         "discovery": discovery,
         "search": search,
         "event_writer": EventWriter(stores.postgres, writes),
@@ -142,6 +146,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await post_charts.close()
             await use_charts.close()
             await timelines.close()
+            await similar_videos.close()
             await reel_cards.close()
             await discovery.close()
             await search.close()
@@ -154,6 +159,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         route_handlers=[
             ReelsController,
             UseChartsController,
+            SimilarController,
             FeedController,
             PostChartsController,
             ReelActionsController,
