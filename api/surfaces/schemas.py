@@ -21,8 +21,8 @@ Id = Annotated[
 Source = Annotated[
     str,
     Meta(
-        description="Why it was considered: followee, trending, affinity, fill_trending or "
-        "fill_newest; the strongest of several"
+        description="Why it was considered: followee, trending, affinity, deep_recall (reels "
+        "only), fill_trending or fill_newest; the strongest of several"
     ),
 ]
 

@@ -33,17 +33,17 @@ arrayReduce(
 {%- macro directory_key() -%} toUInt64(18446744073709551615) {%- endmacro -%}
 
 {%- macro embedding_directory() -%}
-{{ lookup(ref('dict_embeddings'), 'ids', directory_key(), keys='key') }}
+{{ lookup(ref('dict_embeddings'), 'ids', directory_key(), keys='vector_key') }}
 {%- endmacro -%}
 
 {#- The vector under a key; empty when there is none. -#}
 {%- macro vector_of(key) -%}
-reinterpret({{ lookup(ref('dict_embeddings'), 'vector', key, keys='key') }}, 'Array(Int8)')
+reinterpret({{ lookup(ref('dict_embeddings'), 'vector', key, keys='vector_key') }}, 'Array(Int8)')
 {%- endmacro -%}
 
 {#- The videos of a cluster. -#}
 {%- macro videos_near(key) -%}
-{{ lookup(ref('dict_embeddings'), 'ids', key, keys='key') }}
+{{ lookup(ref('dict_embeddings'), 'ids', key, keys='vector_key') }}
 {%- endmacro -%}
 
 {#- How much two vectors point the same way: the cosine, times 127 · 127. A vector that is not there

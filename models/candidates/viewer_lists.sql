@@ -56,7 +56,7 @@ select
         {{ shown_to('viewer_id') }}
     ) as excluded_videos,
     -- What they watched last, as many as their place is the mean of.
-    groupArraySortedIf({{ var('deep_recall_watched_videos') }})(
+    groupArraySortedIf({{ var('deep_recall_watched_videos') }})( -- noqa: LT01
         (-toUnixTimestamp(seen_at), id),
         list = 'seen_video'
         and seen_at > {{ as_of() }} - toIntervalDay({{ var('seen_window_days') }})

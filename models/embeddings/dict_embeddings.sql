@@ -4,11 +4,11 @@
     materialized='loaded_dictionary',
     refresh_seconds=60,
     refresh_after=['embeddings_served'],
-    key=['key'],
+    key=['vector_key'],
 ) }}
 
 select
-    key,
+    vector_key,
     vector,
     ids
 from {{ ref('embeddings_served') }}

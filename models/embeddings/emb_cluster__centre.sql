@@ -1,5 +1,5 @@
--- Where the videos of the served version are crowded: the centres of their clusters, by k-means over
--- a sample. What is near a viewer is looked for in the clusters near them.
+-- Where the videos of the served version are crowded: the centres of their clusters, by k-means
+-- over a sample. What is near a viewer is looked for in the clusters near them.
 -- depends_on: {{ ref('emb_video__in_database') }}
 {{ config(
     materialized='refreshed_table',
@@ -7,6 +7,9 @@
     refresh_after=['emb_video__in_database'],
     order_by='cluster_id',
 ) }}
+
+-- How often centres are moved to the middle of their videos.
+{%- set rounds = [0, 1, 2] -%}
 
 -- Nobody's name when none is active.
 {%- set served_version -%}
@@ -47,7 +50,7 @@ centres_0 as (
 
 ),
 
-{% for round in range(var('deep_recall_rounds')) -%}
+{% for round in rounds -%}
 centres_{{ round + 1 }} as (
 
     select L2Normalize(arrayMap(total -> toFloat32(total), sumForEach(vector))) as vector
@@ -69,18 +72,16 @@ centres_{{ round + 1 }} as (
 numbered as (
 
     select
-        row_number() over (order by vector) as cluster_id,
-        vector
+        vector,
+        row_number() over (order by vector) as cluster_id
 
-    from centres_{{ var('deep_recall_rounds') }}
+    from centres_{{ rounds | length }}
 
 )
 
 select
-    {{ served_version }} as model_version,
     cluster_id,
-    vector
+    vector,
+    {{ served_version }} as model_version
 from numbered
-settings
-    max_threads = 1,
-    max_block_size = 256
+settings max_threads = 1, max_block_size = 256

@@ -1,6 +1,6 @@
--- Where videos of the same creator, sound, topic or hashtag are, on average: what is known of a video
--- nobody has watched. Pulled to nowhere while few are known; the mean of many different ones is
--- nowhere by itself.
+-- Where videos of the same creator, sound, topic or hashtag are, on average: what is known of a
+-- video nobody has watched. Pulled to nowhere while few are known; the mean of many different ones
+-- is nowhere by itself.
 {{ config(
     materialized='refreshed_table',
     refresh_seconds=var('embedding_refresh_seconds'),
@@ -19,7 +19,10 @@ centred as (
             arrayMap(
                 (value, mean) -> value - mean,
                 vector,
-                (select avgForEach(everyone.vector) from {{ ref('emb_video__co_watch') }} as everyone)
+                (
+                    select avgForEach(everyone.vector)
+                    from {{ ref('emb_video__co_watch') }} as everyone
+                )
             )
         ) as vector
 
@@ -40,7 +43,9 @@ contents as (
 select
     contents.content_key as content_key,
     arrayMap(
-        total -> toFloat32(total / (count(*) + {{ var('embedding_content_prior_videos') }})),
+        total -> toFloat32( -- noqa: RF02
+            total / (count(*) + {{ var('embedding_content_prior_videos') }}) -- noqa: RF02
+        ),
         sumForEach(centred.vector)
     ) as vector
 from contents

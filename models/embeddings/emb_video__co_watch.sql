@@ -10,10 +10,10 @@ select
     watched.video_id as video_id,
     any(watched.video_viewers) as viewers,
     arrayMap(
-        total -> toFloat32(total / sqrt(any(watched.video_viewers))),
+        total -> toFloat32(total / sqrt(any(watched.video_viewers))), -- noqa: RF02
         sumForEach(
             arrayMap(
-                value -> value / sqrt(watched.viewer_videos),
+                value -> value / sqrt(watched.viewer_videos), -- noqa: RF02
                 signatures.vector
             )
         )

@@ -2,18 +2,18 @@
 {{ config(materialized='view') }}
 
 select
-    videos.video_id as video_id,
+    video_id,
     arrayMap(
         content -> sipHash64(content.1, content.2),
         arrayConcat(
-            [('creator', toString(videos.creator_id))],
-            if(videos.sound_id = 0, [], [('sound', toString(videos.sound_id))]),
-            if(videos.category = '', [], [('category', videos.category)]),
+            [('creator', toString(creator_id))],
+            if(sound_id = 0, [], [('sound', toString(sound_id))]),
+            if(category = '', [], [('category', category)]),
             arrayMap(
                 hashtag -> ('hashtag', hashtag),
                 arrayDistinct(
                     arraySlice(
-                        arrayMap(hashtag -> lowerUTF8(hashtag), videos.hashtags),
+                        arrayMap(hashtag -> lowerUTF8(hashtag), hashtags),
                         1,
                         {{ var('embedding_hashtags') }}
                     )
@@ -21,5 +21,5 @@ select
             )
         )
     ) as content_keys
-from {{ source('raw', 'videos_current') }} as videos
-where videos.status = 'published'
+from {{ source('raw', 'videos_current') }}
+where status = 'published'

@@ -1,6 +1,6 @@
--- Embeddings that need no model server: where a video is by who watched it, and the less is known of
--- that, by what it has in common with others. Only what changed since is computed: videos without
--- one, those with new views, and any whose embedding is a day old.
+-- Embeddings that need no model server: where a video is by who watched it, and the less is known
+-- of that, by what it has in common with others. Only what changed since is computed: videos
+-- without one, those with new views, and any whose embedding is a day old.
 {{ config(
     materialized='appended_on_schedule',
     refresh_seconds=var('embedding_refresh_seconds'),
@@ -72,7 +72,10 @@ by_viewers as (
             arrayMap(
                 (value, mean) -> value - mean,
                 vector,
-                (select avgForEach(everyone.vector) from {{ ref('emb_video__co_watch') }} as everyone)
+                (
+                    select avgForEach(everyone.vector)
+                    from {{ ref('emb_video__co_watch') }} as everyone
+                )
             )
         ) as vector
 
@@ -87,8 +90,11 @@ blended as (
     select
         due.video_id as video_id,
         arrayMap(
-            (by_viewers, by_content) -> toFloat32(
-                (by_viewers * viewers.viewers + by_content * {{ var('embedding_content_viewers') }})
+            (by_viewers, by_content) -> toFloat32( -- noqa: RF02
+                ( -- noqa: RF02
+                    by_viewers * viewers.viewers -- noqa: RF02
+                    + by_content * {{ var('embedding_content_viewers') }} -- noqa: RF02
+                )
                 / (viewers.viewers + {{ var('embedding_content_viewers') }})
             ),
             arrayResize(viewers.vector, 64, 0),

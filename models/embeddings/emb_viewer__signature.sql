@@ -30,7 +30,7 @@ videos as (
 select
     watched.viewer_id as viewer_id,
     arrayMap(
-        total -> toFloat32(total / sqrt(any(watched.viewer_videos))),
+        total -> toFloat32(total / sqrt(any(watched.viewer_videos))), -- noqa: RF02
         sumForEach(videos.vector)
     ) as vector
 from {{ ref('emb_viewer_video__watched') }} as watched

@@ -1,5 +1,5 @@
--- What embeddings are learned from: what some viewers watched in the last 30 days. An even sample of
--- viewers, and of each what they watched last, so the rest has a bound whatever happens.
+-- What embeddings are learned from: what some viewers watched in the last 30 days. An even sample
+-- of viewers, and of each what they watched last, so the rest has a bound whatever happens.
 {{ config(
     materialized='refreshed_table',
     refresh_seconds=var('embedding_refresh_seconds'),

@@ -1,11 +1,11 @@
--- What a ranking looks up of embeddings, a row per key: the vector of each public video of one version,
--- the clusters with their best videos, and a directory of it all. One table, so that all of it
--- is of one version whenever it is read.
+-- What a ranking looks up of embeddings, a row per key: the vector of each public video of one
+-- version, the clusters with their best videos, and a directory of it all. One table, so that all
+-- of it is of one version whenever it is read.
 {{ config(
     materialized='refreshed_table',
     refresh_seconds=var('embedding_refresh_seconds'),
     refresh_after=['emb_cluster__centre'],
-    order_by='key',
+    order_by='vector_key',
 ) }}
 
 {%- set centres -%}
@@ -60,8 +60,9 @@ clusters as (
 
     select
         cluster_id,
-        groupArraySorted({{ var('deep_recall_per_cluster_videos') }})((-completion, video_id))
-            as best
+        groupArraySorted({{ var('deep_recall_per_cluster_videos') }})( -- noqa: LT01
+            (-completion, video_id)
+        ) as best
 
     from assigned
     group by cluster_id
@@ -72,7 +73,7 @@ keyed as (
 
     select
         {{ video_key('video_id', version_number(served_version)) }}
-            as key,
+            as vector_key,
         {{ packed_vector('vector') }} as vector,
         emptyArrayUInt64() as ids
 
@@ -81,7 +82,8 @@ keyed as (
     union all
 
     select
-        {{ cluster_key('centres.cluster_id', version_number('centres.model_version')) }} as key,
+        {{ cluster_key('centres.cluster_id', version_number('centres.model_version')) }}
+            as vector_key,
         {{ packed_vector('centres.vector') }} as vector,
         tupleElement(clusters.best, 2) as ids
 
@@ -91,7 +93,7 @@ keyed as (
     union all
 
     select
-        {{ directory_key() }} as key,
+        {{ directory_key() }} as vector_key,
         '' as vector,
         arrayPushFront(
             arraySort(groupArray({{ cluster_key('cluster_id', version_number('model_version')) }})),
@@ -104,10 +106,8 @@ keyed as (
 )
 
 select
-    key,
+    vector_key,
     vector,
     ids
 from keyed
-settings
-    max_threads = 1,
-    max_block_size = 256
+settings max_threads = 1, max_block_size = 256

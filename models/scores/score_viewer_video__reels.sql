@@ -31,7 +31,10 @@ signals as (
             vector -> if(
                 empty(viewer_place.2) or empty(vector),
                 null,
-                least(1, greatest(0, (1 + {{ likeness('viewer_place.2', 'vector') }} / (127 * 127)) / 2))
+                least(
+                    1,
+                    greatest(0, (1 + {{ likeness('viewer_place.2', 'vector') }} / (127 * 127)) / 2)
+                )
             ),
             arrayMap(
                 video_id -> {{ vector_of(video_key('video_id', 'viewer_place.1')) }},

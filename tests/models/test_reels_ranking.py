@@ -472,7 +472,7 @@ def read_world(client: Client, now: datetime) -> World:
             world.vectors[video_id] = [round(127 * value / norm) for value in embedding]
     # Which videos make a cluster, and which of a large one are kept, is the build's to say.
     for key, centre, video_ids in rows(
-        "select key, reinterpret(vector, 'Array(Int8)'), ids from nova.embeddings_served"
+        "select vector_key, reinterpret(vector, 'Array(Int8)'), ids from nova.embeddings_served"
         " where notEmpty(ids) and notEmpty(vector)"
     ):
         world.clusters.append(Cluster(key, centre, video_ids))

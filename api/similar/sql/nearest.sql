@@ -33,8 +33,12 @@ select
     greatest(
         0,
         1 - cosineDistance(
-            arrayResize(current.embedding, length({reference:Array(Float32)}), toFloat32(0)),
-            {reference:Array(Float32)}
+            arrayResize(
+                current.embedding,
+                length({reference:Array(Float32)}), -- noqa: RF02
+                toFloat32(0)
+            ),
+            {reference:Array(Float32)} -- noqa: RF02
         ) / 2
     ) as similarity
 from current

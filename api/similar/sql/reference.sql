@@ -5,9 +5,9 @@ select
 from raw.video_embeddings
 where
     model_version = (
-        select argMax(models.model_version, models.activated_at)
-        from raw.deep_recall_models_current as models
-        where models.active
+        select argMax(versions.model_version, versions.activated_at)
+        from raw.deep_recall_models_current as versions
+        where versions.active -- noqa: RF04
     )
     and video_id = {video_id:UInt64}
 group by model_version
