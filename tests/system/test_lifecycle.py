@@ -22,7 +22,8 @@ from api.cli.lifecycle import only_for_owner
 from api.stack.ports import free_port
 from api.stack.redis import RedisServer
 from api.stack.status import ProcessStatus, SystemStatus, status_of
-from api.stack.system import System
+from api.stack.system import WORKERS, System, wanted_workers
+from tests.conftest import settings_on
 
 ROOT = Path(__file__).parents[2]
 
@@ -154,6 +155,44 @@ def test_sql_answers_and_reports_errors(nova: Nova):
     wrong = nova("sql", "select nothing_like_this")
     assert wrong.returncode == 1
     assert "nothing_like_this" in wrong.stderr
+
+
+def test_versions_of_embeddings_are_registered_served_and_withdrawn(nova: Nova):
+    def versions() -> dict[str, dict]:
+        told = json.loads(nova("models", "list", "--json").stdout)
+        return {version["model_version"]: version for version in told}
+
+    (before,) = (name for name, version in versions().items() if version["active"])
+    assert (
+        nova("models", "register", "two_tower-64d", "--metric", "recall_at_50=0.25").returncode == 0
+    )
+    assert nova("models", "register", "two_tower-64d", "--metric", "mrr=0.5").returncode == 0
+    assert nova("models", "activate", "two_tower-64d").returncode == 0
+    served = versions()["two_tower-64d"]
+    assert served["active"] and not versions()[before]["active"]
+    assert served["metrics"] == {"recall_at_50": 0.25, "mrr": 0.5}
+
+    for said, *words in (
+        ("is served", "withdraw", "two_tower-64d"),
+        ("is not registered", "activate", "nobody-64d"),
+        ("its dimensions (64 to 512)", "register", "two_tower-63d"),
+        ("provider of this version is", "register", "two_tower-64d", "--provider", "sql"),
+        ("recall_at_50=0.31", "register", "two_tower-64d", "--metric", "mrr=nan"),
+    ):
+        refused = nova("models", *words)
+        assert refused.returncode == 1 and said in refused.stderr, refused.stderr
+
+    assert nova("models", "activate", before).returncode == 0
+    assert nova("models", "withdraw", "two_tower-64d").returncode == 0
+    assert list(versions()) == [before]
+
+
+def test_only_workers_with_something_to_do_are_started():
+    assert not {"embedding", "mirroring"} & set(wanted_workers(settings_on()))
+    everything = settings_on(
+        tensorflow_serving_url="http://127.0.0.1:8501", milvus_url="http://127.0.0.1:19530"
+    )
+    assert wanted_workers(everything) == list(WORKERS)
 
 
 @pytest.mark.parametrize(
