@@ -55,6 +55,7 @@ from api.snapshots.walk import Walks
 from api.stores import Stores
 from api.trending.charts import uses_charts
 from api.trending.controller import UseChartsController
+from api.vectors import vector_index
 from api.workermetrics import worker_metrics
 from api.writes import Writes
 
@@ -96,7 +97,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     reel_charts = ReelCharts(queries, stores.redis, counters, settings)
     post_charts = PostCharts(stores.clickhouse, stores.postgres, stores.redis, counters, settings)
     use_charts = uses_charts(stores, settings)
-    similar_videos = SimilarVideos(stores, reel_cards, reel_charts, settings)
+    similar_videos = SimilarVideos(
+        stores, reel_cards, reel_charts, settings, vector_index(settings)
+    )
     discovery = Discovery(stores, landed, releases, settings)
     search = Search(
         SearchQueries(stores.clickhouse, stores.postgres, settings),

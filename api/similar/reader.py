@@ -1,5 +1,8 @@
 """
-Similar videos: found by the index of ClickHouse, kept in Redis for a minute, cut by Postgres.
+Similar videos: found by an index, kept in Redis for a minute, cut by Postgres.
+
+The index is ClickHouse's, or a vector database's, which knows ids alone: distances are exact, and
+ClickHouse's, either way.
 
 What is kept is the order. What is gone, or not the viewer's to see, leaves as the list is served.
 """
@@ -9,9 +12,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
+from clickhouse_connect.driver.query import QueryResult
 from msgspec import Struct
 
 from api.charts.reader import Charts
@@ -27,6 +31,7 @@ from api.snapshots.walk import Flights
 from api.stores import ClickHouse, Postgres, RedisStore, Stores, StoreUnavailableError
 from api.surfaces.rows import rows_of, statements_in
 from api.surfaces.schemas import Window
+from api.vectors import VectorIndex, VectorIndexError
 
 FOLDER = Path(__file__).parent / "sql"
 SQL = statements_in(FOLDER)
@@ -54,6 +59,13 @@ class Found(Struct, frozen=True, array_like=True):
     places: list[Place]
 
 
+class Reference(NamedTuple):
+    """Where a video is, by the version that is served."""
+
+    model_version: str
+    embedding: list[float]
+
+
 class Answer(NamedTuple):
     """A list to be served, and how it came about."""
 
@@ -67,8 +79,14 @@ class SimilarVideos:
     """Similar videos, of one process."""
 
     def __init__(
-        self, stores: Stores, cards: ReelCards, charts: Charts, settings: Settings
+        self,
+        stores: Stores,
+        cards: ReelCards,
+        charts: Charts,
+        settings: Settings,
+        index: VectorIndex | None = None,
     ) -> None:
+        self._index = index
         self._clickhouse: ClickHouse = stores.clickhouse
         self._postgres: Postgres = stores.postgres
         self._redis: RedisStore = stores.redis
@@ -105,6 +123,8 @@ class SimilarVideos:
         """Let what is under way finish; each is bounded by its timeout."""
         await self._flights.land()
         await self._reads.close()
+        if self._index is not None:
+            await self._index.close()
 
     async def _found(self, video_id: int) -> tuple[Found | None, bool, bool]:
         """Return what is similar, whether Redis had it, and whether Redis is there."""
@@ -130,19 +150,8 @@ class SimilarVideos:
         rows = list(rows_of(await self._clickhouse.query(SQL["reference"], {"video_id": video_id})))
         places: list[Place] = []
         if rows:
-            embedding = list(rows[0]["embedding"])
-            dimensions = next(one for one in INDEXES if one >= len(embedding))
-            nearest = await self._clickhouse.query(
-                SQL["nearest"],
-                {
-                    "index": f"video_embeddings_{dimensions}",
-                    "model_version": rows[0]["model_version"],
-                    "reference": embedding + [0.0] * (dimensions - len(embedding)),
-                    "video_id": video_id,
-                    "candidates": CANDIDATES,
-                    "places": PLACES,
-                },
-            )
+            reference = Reference(rows[0]["model_version"], list(rows[0]["embedding"]))
+            nearest = await self._nearest(video_id, reference)
             places = [Place(**row) for row in rows_of(nearest)]
         found = Found(as_of_ms, places)
         # Without Redis the next one looks it up again.
@@ -151,6 +160,31 @@ class SimilarVideos:
                 lambda: self._redis.client.set(key, msgspec.msgpack.encode(found), ex=FRESH_SECONDS)
             )
         return found
+
+    async def _nearest(self, video_id: int, reference: Reference) -> QueryResult:
+        """Return the places nearest to a vector, of those an index finds."""
+        dimensions = next(one for one in INDEXES if one >= len(reference.embedding))
+        parameters: dict[str, Any] = {
+            "index": f"video_embeddings_{dimensions}",
+            "model_version": reference.model_version,
+            "reference": reference.embedding + [0.0] * (dimensions - len(reference.embedding)),
+            "video_id": video_id,
+            "video_ids": [],
+            "candidates": CANDIDATES,
+            "places": PLACES,
+        }
+        if self._index is not None:
+            with contextlib.suppress(VectorIndexError):
+                ids = await self._index.nearest(
+                    reference.model_version, reference.embedding, CANDIDATES
+                )
+                if ids:
+                    parameters |= {
+                        "index": "video_embeddings",
+                        "reference": reference.embedding,
+                        "video_ids": ids,
+                    }
+        return await self._clickhouse.query(SQL["nearest"], parameters)
 
     async def _known(self, video_id: int, similar_ids: list[int]) -> dict[int, Card]:
         """Return cards of similar videos; raises `NotFoundError` when the video is not public."""

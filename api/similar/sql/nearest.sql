@@ -1,12 +1,15 @@
 -- The public videos nearest to a vector. The index finds, exact distances rank: it may hold what a
--- video was before. `reference` is filled up with zeros as the vectors of the index are.
+-- video was before. `reference` is filled up with zeros as the vectors of the index are. With
+-- `video_ids`, found elsewhere, only those are ranked; then the index is the table itself.
 with
 
 found as (
 
     select video_id
     from raw.{index:Identifier} -- noqa: PRS
-    where model_version = {model_version:String}
+    where
+        model_version = {model_version:String}
+        and (empty({video_ids:Array(UInt64)}) or video_id in {video_ids:Array(UInt64)})
     order by cosineDistance(embedding, {reference:Array(Float32)})
     limit {candidates:UInt16}
 
