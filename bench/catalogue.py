@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench import feed, modelserver, reports, search, service, upkeep, writes
+from bench import feed, modelserver, reports, search, service, similar, upkeep, writes
 from bench.registry import Benchmark
 
 # Events are many rows, and `posts-fallback` kills ClickHouse: what comes after them finds another
@@ -19,5 +19,6 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         *writes.BENCHMARKS,
         *upkeep.BENCHMARKS,
         *reports.BENCHMARKS,
+        *similar.BENCHMARKS,
     )
 }

@@ -82,3 +82,45 @@ def test_every_dimension_has_an_index(dimensions: int, index: int, clickhouse: C
     assert found == {
         table: [(VIDEO, index)] if table == index else [] for table in (64, 128, 256, 512)
     }
+
+
+# Around fifty centres, as real ones are: nobody is alone, and many are nearly as near.
+HEAPS = """
+insert into raw.video_embeddings (model_version, video_id, embedding)
+select
+    'heaps-64d',
+    number,
+    arrayMap(
+        n -> toFloat32(
+            sipHash64(number % 50, n) / 18446744073709551615. - 0.5
+            + 0.7 * (sipHash64(number, n, 'own') / 18446744073709551615. - 0.5)
+        ),
+        range(64)
+    )
+from numbers(3000)
+"""
+NEAREST = """
+select video_id from raw.video_embeddings_64 where model_version = 'heaps-64d'
+order by cosineDistance(embedding, {reference:Array(Float32)}) limit 10
+settings use_skip_indexes = INDEXED
+"""
+RECALL_MIN = 0.95
+
+
+def test_the_index_finds_what_comparing_with_all_finds(clickhouse: Client) -> None:
+    clickhouse.command(HEAPS)
+    found = 0
+    for number in range(20):
+        ((reference,),) = clickhouse.query(
+            "select any(embedding) from raw.video_embeddings"
+            f" where model_version = 'heaps-64d' and video_id = {number * 131}"
+        ).result_rows
+        answers = []
+        for indexed in (1, 0):
+            query = NEAREST.replace("INDEXED", str(indexed))
+            asked = {"reference": list(reference)}
+            answers.append({row[0] for row in clickhouse.query(query, asked).result_rows})
+            plan = clickhouse.query(f"explain indexes = 1 {query}", asked).result_rows
+            assert any("by_direction" in line for (line,) in plan) == bool(indexed)
+        found += len(answers[0] & answers[1])
+    assert found / 200 >= RECALL_MIN
