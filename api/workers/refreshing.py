@@ -10,6 +10,9 @@ It rests for as long as a refresh took, so that a large catalogue is refreshed l
 not all the time, and never refreshes more often than every `SHORTEST_SECONDS`. Twice at once is
 harmless.
 
+Dictionaries that are older than their lifetime are loaded here too: the embedded engine has nobody
+who does, and what is made of charts or of clusters changes without a landing.
+
 What it tells is only what it has refreshed. A word can get lost: on a line that is dead and was not
 closed, or when the landing worker could not send it. So what has landed without a word is refreshed
 too, later; and the line is asked whether it lives.
@@ -76,6 +79,19 @@ where
 order by
     step,
     name
+"""
+
+# How often one looks for dictionaries that are older than they may be.
+LOOK_SECONDS = 5.0
+OVERDUE = """
+select name
+from system.dictionaries
+where
+    database = 'nova'
+    and lifetime_max > 0
+    and last_successful_update_time > 0
+    and last_successful_update_time + toIntervalSecond(lifetime_max) <= now()
+order by name
 """
 
 log: FilteringBoundLogger = structlog.get_logger("nova.refreshing")
@@ -241,6 +257,21 @@ class Refresher:
             raise
         return refreshed
 
+    def load_overdue(self) -> list[str]:
+        """
+        Load the dictionaries whose lifetime is over; returns which.
+
+        Raises `ClickHouseError` or `OSError` when ClickHouse itself is away.
+        """
+        try:
+            overdue = [name for (name,) in self._connected().query(OVERDUE).result_rows]
+            return [
+                name for name in overdue if self._tried(f"system reload dictionary nova.`{name}`")
+            ]
+        except TRANSIENT:
+            self.disconnect()
+            raise
+
     def _refresh_together(self, steps: list[Step]) -> list[str]:
         """Refresh what does not depend on each other; returns what went well."""
         views = [step for step in steps if not step.is_dictionary]
@@ -317,9 +348,13 @@ def work(settings: Settings, stop: Event) -> None:
     ear = Ear(settings)
     progress = Progress()
     owed = NOTHING  # landed, and what is made of it was not refreshed
+    looked_at = time.monotonic()
     try:
         with Refresher(settings) as refresher:
             while not stop.is_set():
+                if time.monotonic() - looked_at >= LOOK_SECONDS:
+                    patience(refresher.load_overdue)
+                    looked_at = time.monotonic()
                 heard = ear.landed(SILENT_SECONDS) if settings.cdc == "pull" else ANYTHING
                 if heard.tables is None:
                     stop.wait(SILENT_SECONDS)

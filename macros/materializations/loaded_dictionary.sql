@@ -2,7 +2,8 @@
 
     Its columns and their types are those of the model's description, its key the config's `key`.
     It is loaded anew like a `refreshed_table` is filled anew: by the refreshing worker after
-    `refresh_after_landing`, and every `refresh_seconds` by itself. A load builds a new dictionary
+    `refresh_after_landing`, and every `refresh_seconds` by itself, or by that worker where the
+    engine loads none by itself. A load builds a new dictionary
     and exchanges it, so a lookup sees the old rows or the new ones. Every node of a cluster loads
     its own. -#}
 {%- materialization loaded_dictionary, adapter='clickhouse' -%}

@@ -130,6 +130,32 @@ def test_a_dictionary_is_loaded_after_what_it_is_made_of(
     assert clickhouse.query(known).result_rows == [(1,)]
 
 
+def test_a_dictionary_older_than_its_lifetime_is_loaded_without_a_landing(
+    settings: Settings, clickhouse: Client
+) -> None:
+    for name, seconds in (("brief", 1), ("lasting", 3_600)):
+        clickhouse.command(
+            f"create dictionary nova.{name} (x UInt64, known UInt8 default 1) primary key x"
+            " source(clickhouse(query 'select x, 1 as known from nova.source')) layout(hashed())"
+            f" lifetime({seconds})"
+        )
+        clickhouse.command(f"system reload dictionary nova.{name}")
+    clickhouse.command("insert into nova.source values (7)")
+
+    def known(name: str) -> bool:
+        return bool(clickhouse.command(f"select dictHas('nova.{name}', toUInt64(7))"))
+
+    stop = Event()
+    worker = Thread(target=work, args=(settings, stop), daemon=True)
+    worker.start()
+    try:
+        assert eventually(lambda: known("brief"))
+        assert not known("lasting")
+    finally:
+        stop.set()
+        worker.join(timeout=20)
+
+
 def test_a_model_that_cannot_be_refreshed_keeps_its_rows_and_stops_no_other(
     settings: Settings, clickhouse: Client
 ) -> None:
