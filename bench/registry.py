@@ -87,6 +87,7 @@ class Benchmark(Struct, frozen=True):
     One entry of the list.
 
     It is ended after `limit_seconds`; `reference` says what is measured beside it in the same run.
+    What `is_apart` makes a world of its own, and is no part of `all`.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Benchmark(Struct, frozen=True):
     needs: Needs = "reels"
     goals: tuple[Goal, ...] = ()
     limit_seconds: float = 300.0
+    is_apart: bool = False
 
     def verdicts(self, values: Mapping[str, float]) -> list[Verdict]:
         """Hold values against the goals."""

@@ -253,5 +253,6 @@ BENCHMARKS = (
             Goal("here_p95_ms", 50, "ms"),
         ),
         limit_seconds=1_200,
+        is_apart=True,
     ),
 )

@@ -116,5 +116,6 @@ BENCHMARKS = (
             Goal("recall_at_10_rate", 0.95, "", at_least=True),
         ),
         limit_seconds=3_000.0,
+        is_apart=True,
     ),
 )
