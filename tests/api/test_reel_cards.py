@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import psycopg
@@ -39,6 +40,18 @@ def engage(settings: Settings, catalogue: Catalogue, video: int) -> None:
             totals,
         )
     catalogue.refresh()
+
+
+def uncounted(reels: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Reels without what is counted: ClickHouse has counts of other tests, Postgres is this one's."""
+    return [
+        {
+            field: value
+            for field, value in reel.items()
+            if not field.endswith("_count") and field != "completion_rate"
+        }
+        for reel in reels
+    ]
 
 
 async def test_both_stores_have_the_same_cards(settings: Settings, catalogue: Catalogue) -> None:
@@ -105,7 +118,7 @@ async def test_pages_below_the_first_have_cards_as_long_as_a_store_has(
         third = await page(api, viewer, limit=50, cursor=second["next_cursor"])
         postgres_proxy.cut()
         again = await page(api, viewer, limit=50, cursor=second["next_cursor"])
-        assert again["data"] == third["data"]
+        assert uncounted(again["data"]) == uncounted(third["data"])
         clickhouse_proxy.cut()
         answer = await api.get(
             "/api/v1/reels", headers=viewer, params={"cursor": second["next_cursor"], "limit": 50}

@@ -49,7 +49,10 @@ def test_every_entity_has_a_current_view_with_its_columns(clickhouse: Client) ->
         columns.setdefault(table, set()).add(name)
 
     entities = {table for table, names in columns.items() if {"_version", "deleted"} <= names}
-    assert entities == {name.removesuffix("_current") for name in columns if "_current" in name}
+    # Embeddings have versions of models, and are never deleted one by one.
+    assert entities | {"video_embeddings"} == {
+        name.removesuffix("_current") for name in columns if "_current" in name
+    }
     # What tells of the past is read from raw.follows_ever.
     past = {"follows": {"ended_at"}}
     for table in entities:

@@ -147,6 +147,7 @@ def test_a_window_stored_and_not_recorded_is_repeated_and_counts_once(
     clickhouse: Client,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    land_until_settled(settings, 30)
     add_events(postgres, 0, 2_000)
     monkeypatch.setattr(
         LandingStore, "close_window", lambda *_: (_ for _ in ()).throw(OSError("crash"))
@@ -646,6 +647,7 @@ def test_the_password_of_postgres_is_hidden(
 def test_the_program_waits_for_its_stores_lands_and_ends_on_sigterm(
     settings: Settings, postgres: psycopg.Connection, clickhouse: Client, tmp_path: Path
 ) -> None:
+    land_until_settled(settings, 30)
     add_events(postgres, 0, 100)
     log = tmp_path / "landing.log"
     with log.open("wb") as output:

@@ -77,7 +77,8 @@ def worker(postgres_url: str) -> Iterator[subprocess.Popen[str]]:
 
 def test_missing_weeks_are_made_and_old_ones_dropped(postgres_url: str):
     now = datetime.now(UTC)
-    next_week, long_ago = now + timedelta(days=7), now - timedelta(days=90)
+    next_week = now + timedelta(days=7)
+    long_ago = (now - timedelta(days=90)).replace(hour=12)  # an hour from here is of the same week
     with connect(postgres_url) as postgres:
         name = postgres.execute(PARTITION_OF, (next_week,)).fetchone()[0]
         postgres.execute(f'drop table app."{name}"')
