@@ -43,7 +43,7 @@ def engage(settings: Settings, catalogue: Catalogue, video: int) -> None:
 
 
 def uncounted(reels: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Reels without what is counted: ClickHouse has counts of other tests, Postgres is this one's."""
+    """Reels without counts: ClickHouse has those of other tests, Postgres is this one's alone."""
     return [
         {
             field: value
