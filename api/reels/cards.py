@@ -62,24 +62,31 @@ def is_outline(body: bytes) -> bool:
     return body.startswith(b"[")
 
 
+def shown_of(video_id: int, creator_id: int, card: Card, addresses: Addresses) -> dict[str, Any]:
+    """Return what every list shows of a video, by field; the list adds why it is there."""
+    return {
+        "id": str(video_id),
+        "creator_id": str(creator_id),
+        "title": card["title"],
+        "duration_seconds": card["duration_seconds"],
+        "completion_rate": card["completion_rate"],
+        "created_at": card["created_at"],
+        "thumbnail_url": addresses.media(card["thumbnail_url"]),
+        "streaming_url": addresses.stream(video_id),
+        "view_count": card["view_count"],
+        "like_count": card["like_count"],
+        "share_count": card["share_count"],
+        "comment_count": card["comment_count"],
+    }
+
+
 def reel_of(outline: Outline, card: Card, addresses: Addresses) -> bytes:
     """Return a reel as the body of a ranked item."""
     return _encode(
         Reel(
-            id=str(outline.video_id),
-            creator_id=str(outline.creator_id),
-            title=card["title"],
-            duration_seconds=card["duration_seconds"],
-            completion_rate=card["completion_rate"],
             ranking_score=outline.ranking_score,
             source=outline.source,
-            created_at=card["created_at"],
-            thumbnail_url=addresses.media(card["thumbnail_url"]),
-            streaming_url=addresses.stream(outline.video_id),
-            view_count=card["view_count"],
-            like_count=card["like_count"],
-            share_count=card["share_count"],
-            comment_count=card["comment_count"],
+            **shown_of(outline.video_id, outline.creator_id, card, addresses),
         )
     )
 

@@ -18,7 +18,7 @@ from api.counters.tail import Tail
 from api.cursor import CursorCodec, SearchPlace, bad_cursor, fingerprint_of
 from api.metrics import FEED_PAGES
 from api.reels.addresses import Addresses
-from api.reels.cards import Card, ReelCards
+from api.reels.cards import Card, ReelCards, shown_of
 from api.reels.schemas import COUNTERS
 from api.search.queries import Found, SearchQueries, Terms
 from api.search.schemas import Criteria, Degraded, FoundReel
@@ -145,19 +145,8 @@ class Search:
     def _body(self, found: Found, card: Card) -> bytes:
         return _encode(
             FoundReel(
-                id=str(found.video_id),
-                creator_id=str(found.creator_id),
-                title=card["title"],
-                duration_seconds=card["duration_seconds"],
-                completion_rate=card["completion_rate"],
                 relevance_score=found.relevance_ppm / 1_000_000,
-                created_at=card["created_at"],
-                thumbnail_url=self._addresses.media(card["thumbnail_url"]),
-                streaming_url=self._addresses.stream(found.video_id),
-                view_count=card["view_count"],
-                like_count=card["like_count"],
-                share_count=card["share_count"],
-                comment_count=card["comment_count"],
+                **shown_of(found.video_id, found.creator_id, card, self._addresses),
             )
         )
 

@@ -22,7 +22,7 @@ from api.charts.reader import Charts
 from api.errors import FieldError, NotFoundError
 from api.optional import OptionalReads
 from api.reels.addresses import Addresses
-from api.reels.cards import Card, ReelCards
+from api.reels.cards import Card, ReelCards, shown_of
 from api.reels.schemas import Reel
 from api.settings import Settings
 from api.similar.schemas import Degraded, SimilarReel
@@ -243,18 +243,7 @@ class SimilarVideos:
 
     def _similar(self, place: Place, card: Card) -> SimilarReel:
         return SimilarReel(
-            id=str(place.video_id),
-            creator_id=str(place.creator_id),
-            title=card["title"],
-            duration_seconds=card["duration_seconds"],
-            completion_rate=card["completion_rate"],
             similarity_score=place.similarity,
             source="similar",
-            created_at=card["created_at"],
-            thumbnail_url=self._addresses.media(card["thumbnail_url"]),
-            streaming_url=self._addresses.stream(place.video_id),
-            view_count=card["view_count"],
-            like_count=card["like_count"],
-            share_count=card["share_count"],
-            comment_count=card["comment_count"],
+            **shown_of(place.video_id, place.creator_id, card, self._addresses),
         )
